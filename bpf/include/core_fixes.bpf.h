@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one place of the BPF side that knows how kernel structures differ between versions.
+ *
+ * Every read goes by field name through CO-RE relocation. A field that was renamed or changed its type
+ * gets a flavour (struct name___suffix) and a feature test here, citing commit and version; no program
+ * tests a version number.
+ */
+#ifndef SVMA_CORE_FIXES_BPF_H
+#define SVMA_CORE_FIXES_BPF_H
+
+#include <bpf/bpf_core_read.h>
+
+/*
+ * Flags of a VMA, all bits.
+ *
+ * Commit bc292ab00f6c ("mm: introduce vma->vm_flags wrapper functions", v6.3) put vm_flags into an anonymous
+ * union. The name stayed, and CO-RE looks through anonymous unions: one read serves both.
+ */
+static __always_inline __u64 core_vma_flags(struct vm_area_struct *vma)
+{
+	return vma->vm_flags;
+}
+
+/*
+ * The inode behind a mapping, NULL when there is none.
+ *
+ * This is file_inode(): on a stacked file system the inode that the page cache belongs to. Kernels that show
+ * file_user_inode() in /proc/PID/maps may show another one there, on overlayfs only.
+ */
+static __always_inline struct inode *core_vma_inode(struct vm_area_struct *vma)
+{
+	struct file *file = vma->vm_file;
+
+	return file ? file->f_inode : NULL;
+}
+
+#endif /* SVMA_CORE_FIXES_BPF_H */

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/device.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+
+#include "lib/error.hpp"
+#include "lib/oracle_proc.hpp"
+
+namespace svma {
+namespace {
+
+constexpr uint32_t kFirstCapacity = 1024;  // VMAs, mms or probes asked for at once
+constexpr int kSnapshotAttempts = 100;     // of a layout that is longer than one part, while it moves
+
+template <typename Argument>
+Argument sized() {
+  Argument argument{};
+  argument.size = sizeof(argument);
+  return argument;
+}
+
+uint64_t address_of(const void* buffer) { return reinterpret_cast<uintptr_t>(buffer); }
+
+Fd open_device() {
+  Fd fd(open(SVMA_DEVICE, O_RDWR | O_CLOEXEC));
+  if (fd) return fd;
+  switch (errno) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      throw Error("{}: the module is not loaded; insmod svma.ko first", SVMA_DEVICE);
+    case EACCES:
+    case EPERM:
+      throw Error("{}: no permission; run as root (CAP_SYS_ADMIN)", SVMA_DEVICE);
+    default:
+      throw Error("{}: cannot open: {}", SVMA_DEVICE, errno_text(errno));
+  }
+}
+
+[[noreturn]] void throw_track_error(pid_t pid, int error) {
+  std::string why = why_not_checkable(pid);
+  if (error == ENOSPC)
+    throw Error("process {}: the module's memory cap is reached; raise its parameter memory_cap_mb or "
+                "track less", pid);
+  if (error == EAGAIN)
+    throw Error("process {}: its mmap_lock was never free, so its layout could not be read; try again",
+                pid);
+  if (!why.empty()) throw Error("process {}: {}", pid, why);
+  if (error == ESRCH) throw Error("process {}: it ended before it could be tracked", pid);
+  if (error == EINVAL) throw Error("process {}: it has no address space to track", pid);
+  throw Error("process {}: cannot track: {}", pid, errno_text(error));
+}
+
+}  // namespace
+
+Vma to_vma(const svma_vma& record) {
+  return {record.start, record.end, record.flags, record.pgoff, record.ino, record.dev};
+}
+
+Totals to_totals(const svma_totals& totals) {
+  return {totals.map_count, totals.total_vm, totals.data_vm,
+          totals.exec_vm,   totals.stack_vm, totals.locked_vm};
+}
+
+Device::Device() : fd_(open_device()), version_(sized<svma_version>()) {
+  version_.abi = SVMA_ABI_VERSION;
+  switch (int error = call(SVMA_IOC_VERSION, &version_)) {
+    case 0:
+      return;
+    case EPROTO:
+      throw Error("{}: the module speaks version {} of the interface, this svma {}; use both from one build",
+                  SVMA_DEVICE, version_.abi, SVMA_ABI_VERSION);
+    case ENOTTY:
+      throw Error("{}: this is not svma's device; insmod svma.ko first", SVMA_DEVICE);
+    default:
+      throw Error("{}: cannot agree on a version: {}", SVMA_DEVICE, errno_text(error));
+  }
+}
+
+int Device::call(unsigned long request, void* argument) {
+  for (;;) {
+    if (ioctl(fd_.get(), request, argument) >= 0) return 0;
+    if (errno != EINTR) return errno;
+  }
+}
+
+bool Device::call_or_throw(unsigned long request, void* argument, const char* name, int tolerated) {
+  int error = call(request, argument);
+  if (error == 0) return true;
+  if (error == tolerated) return false;
+  throw Error("{}: {}: {}", SVMA_DEVICE, name, errno_text(error));
+}
+
+bool Device::track(pid_t pid, uint32_t flags) {
+  auto question = sized<svma_track>();
+  question.pid = pid;
+  question.flags = flags;
+  int error = call(SVMA_IOC_TRACK, &question);
+  if (error != 0 && error != EBUSY) throw_track_error(pid, error);
+  return error == 0;
+}
+
+std::vector<svma_mm> Device::list_mine() {
+  std::vector<svma_mm> mms(kFirstCapacity);
+  for (;;) {
+    auto question = sized<svma_list>();
+    question.flags = SVMA_LIST_MINE;
+    question.capacity = mms.size();
+    question.buffer = address_of(mms.data());
+    call_or_throw(SVMA_IOC_LIST, &question, "list");
+    const bool all = question.count <= mms.size();
+    mms.resize(all ? question.count : 2 * size_t{question.count});
+    if (all) return mms;
+  }
+}
+
+std::optional<svma_mm> Device::mm_of_pid(pid_t pid) {
+  auto question = sized<svma_mm>();
+  question.pid = pid;
+  if (!call_or_throw(SVMA_IOC_MM, &question, "mm", ENOENT)) return std::nullopt;
+  return question;
+}
+
+std::optional<ShadowMoment> Device::moment_of_pid(pid_t pid) {
+  auto mm = mm_of_pid(pid);
+  if (!mm) return std::nullopt;
+  return ShadowMoment{mm->mm_id, mm->seq, mm->health};
+}
+
+bool Device::read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas) {
+  std::optional<uint64_t> seq;
+  size_t filled = 0;
+  vmas.resize(std::max<size_t>(vmas.size(), kFirstCapacity));
+  for (;;) {
+    question.capacity = vmas.size() - filled;
+    question.start = filled ? vmas[filled - 1].end : 0;
+    question.buffer = address_of(vmas.data() + filled);
+    if (!call_or_throw(SVMA_IOC_SNAPSHOT, &question, "snapshot", ENOENT)) return false;
+    if (seq && *seq != question.seq) return false;
+    seq = question.seq;
+    filled += question.count;
+    if (!question.more) break;
+    if (filled == vmas.size()) vmas.resize(2 * vmas.size());
+  }
+  vmas.resize(filled);
+  return true;
+}
+
+std::optional<ShadowView> Device::snapshot(uint64_t mm_id) {
+  std::vector<svma_vma> records;
+  for (int attempt = 0; attempt < kSnapshotAttempts; ++attempt) {
+    auto question = sized<svma_snapshot>();
+    question.mm_id = mm_id;
+    if (!read_parts(question, records)) continue;
+    ShadowView view{mm_id, question.seq, question.health, to_totals(question.totals), {}};
+    std::transform(records.begin(), records.end(), std::back_inserter(view.layout), to_vma);
+    return view;
+  }
+  return std::nullopt;
+}
+
+std::optional<TreeSnapshot> Device::tree(pid_t pid) {
+  for (int attempt = 0; attempt < kSnapshotAttempts; ++attempt) {
+    auto mm = mm_of_pid(pid);
+    if (!mm) return std::nullopt;
+    auto question = sized<svma_snapshot>();
+    question.mm_id = mm->mm_id;
+    TreeSnapshot tree;
+    if (!read_parts(question, tree.vmas)) continue;
+    tree.mm = *mm;
+    tree.seq = question.seq;
+    tree.health = question.health;
+    tree.totals = to_totals(question.totals);
+    return tree;
+  }
+  throw Error("process {}: it changes faster than its layout can be read; try again", pid);
+}
+
+std::optional<ShadowLookup> Device::find(uint64_t mm_id, uint64_t address) {
+  auto question = sized<svma_find>();
+  question.mm_id = mm_id;
+  question.addr = address;
+  if (!call_or_throw(SVMA_IOC_FIND, &question, "find", ENOENT)) return std::nullopt;
+  ShadowLookup answer{question.seq, question.health, {}};
+  if (question.found & 1) answer.lookup.vma = to_vma(question.vma);
+  if (question.found & 2) answer.lookup.prev = to_vma(question.prev);
+  return answer;
+}
+
+std::optional<uint64_t> Device::gap(svma_gap question) {
+  question.size = sizeof(question);
+  switch (int error = call(SVMA_IOC_GAP, &question)) {
+    case 0:
+      break;
+    case ENOENT:
+      throw Error("process {}: it is not tracked any more", question.pid);
+    case EINVAL:
+      throw Error("gap: the module refuses these limits; length, alignment (a power of two) and "
+                  "low < high must make sense");
+    default:
+      throw Error("{}: gap: {}", SVMA_DEVICE, errno_text(error));
+  }
+  if (question.error) return std::nullopt;
+  return question.result;
+}
+
+svma_stats Device::stats(uint32_t flags) {
+  auto question = sized<svma_stats>();
+  question.flags = flags;
+  call_or_throw(SVMA_IOC_STATS, &question, "stats");
+  return question;
+}
+
+std::vector<svma_probe> Device::probes() {
+  std::vector<svma_probe> probes(kFirstCapacity);
+  auto question = sized<svma_probes>();
+  question.capacity = probes.size();
+  question.buffer = address_of(probes.data());
+  call_or_throw(SVMA_IOC_PROBES, &question, "probes");
+  probes.resize(std::min(question.count, question.capacity));
+  return probes;
+}
+
+DivergenceReports Device::divergences(uint32_t capacity) {
+  DivergenceReports result;
+  result.reports.resize(capacity);
+  auto question = sized<svma_divergences>();
+  question.capacity = capacity;
+  question.buffer = address_of(result.reports.data());
+  call_or_throw(SVMA_IOC_DIVERGENCES, &question, "divergences");
+  result.reports.resize(std::min(question.count, capacity));
+  result.lost = question.lost + (question.count - result.reports.size());
+  return result;
+}
+
+}  // namespace svma

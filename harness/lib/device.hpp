@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// /dev/svma: every ioctl of uapi/svma.h as a function. Failures are thrown as Error, in words.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/fd.hpp"
+#include "lib/sources.hpp"
+#include "uapi/svma.h"
+
+namespace svma {
+
+// Shadow with its tree, as `svma maps|tree|gaps` show it.
+struct TreeSnapshot {
+  svma_mm mm{};
+  uint64_t seq = 0;
+  uint32_t health = SVMA_GONE;
+  Totals totals;
+  std::vector<svma_vma> vmas;
+};
+
+struct DivergenceReports {
+  std::vector<svma_divergence> reports;
+  uint64_t lost = 0;
+};
+
+Vma to_vma(const svma_vma& record);
+Totals to_totals(const svma_totals& totals);
+
+// Invariants: open, and both sides speak the same ABI version. What it tracks ends with it.
+class Device : public ShadowSource {
+ public:
+  // Opens the device and agrees on the version.
+  Device();
+
+  int fd() const { return fd_.get(); }
+  const svma_version& version() const { return version_; }
+
+  // Starts to track; RETURNS: false when somebody tracks the process already.
+  bool track(pid_t pid, uint32_t flags);
+
+  // The mms that this descriptor tracks. Re-arms poll().
+  std::vector<svma_mm> list_mine();
+
+  std::optional<svma_mm> mm_of_pid(pid_t pid);
+
+  // Whole shadow of the mm of `pid`, one moment; retried while it moves. nullopt: not tracked.
+  std::optional<TreeSnapshot> tree(pid_t pid);
+
+  // Next free address by the shadow's own search; nullopt: no room. REQUIRES: `pid` is tracked.
+  std::optional<uint64_t> gap(svma_gap question);
+
+  svma_stats stats(uint32_t flags);
+  std::vector<svma_probe> probes();
+  DivergenceReports divergences(uint32_t capacity);
+
+  // ShadowSource.
+  std::optional<ShadowView> snapshot(uint64_t mm_id) override;
+  std::optional<ShadowMoment> moment_of_pid(pid_t pid) override;
+  std::optional<ShadowLookup> find(uint64_t mm_id, uint64_t address) override;
+
+ private:
+  // RETURNS: 0, or the errno value.
+  int call(unsigned long request, void* argument);
+  // Throws on any errno but `tolerated`. RETURNS: whether it succeeded.
+  bool call_or_throw(unsigned long request, void* argument, const char* name, int tolerated = 0);
+  // Fills `vmas` from start to end of the layout; false when not tracked or when it moved between two parts.
+  bool read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas);
+
+  Fd fd_;
+  svma_version version_{};
+};
+
+}  // namespace svma

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/json.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <iterator>
+
+#include "lib/error.hpp"
+#include "lib/names.hpp"
+#include "lib/render.hpp"
+
+namespace svma {
+namespace {
+
+std::string device_number(uint32_t dev) {
+  return fmt::format("{:x}:{:x}", dev >> kDevMinorBits, dev & ((1u << kDevMinorBits) - 1));
+}
+
+Json by_operation(const uint64_t (&counts)[SVMA_OP_COUNT]) {
+  Json json = Json::object();
+  for (uint32_t op = 0; op < SVMA_OP_COUNT; ++op)
+    if (counts[op]) json[operation_name(op)] = counts[op];
+  return json;
+}
+
+Json to_json(const svma_counts& counts) {
+  return {
+      {"operations", counts.operations},
+      {"compared", counts.compared},
+      {"equal", counts.equal},
+      {"divergent", counts.divergent},
+      {"unmodelled", counts.unmodelled},
+      {"missed", counts.missed},
+      {"resyncs", counts.resyncs},
+      {"facts", counts.facts},
+      {"by_operation", by_operation(counts.by_operation)},
+      {"unmodelled_by_operation", by_operation(counts.unmodelled_by_operation)},
+  };
+}
+
+Json to_json(const Finding& finding) {
+  const Difference& difference = finding.difference;
+  Json json = {
+      {"found_by", finding.found_by}, {"road", difference.road},
+      {"mm_id", finding.mm_id},       {"pid", finding.pid},
+      {"comm", finding.comm},         {"field", difference.field},
+  };
+  json["address"] = difference.address ? Json(hex(difference.address)) : Json();
+  json["shadow"] = difference.shadow;
+  json["live"] = difference.live;
+  json["seq"] = finding.seq;
+  if (finding.operation.empty()) {
+    json["operation"] = nullptr;
+    json["last_equal_seq"] = finding.last_equal_seq;
+  } else {
+    Json args = Json::array();
+    for (uint64_t argument : finding.args) args.push_back(hex(argument));
+    json["operation"] = finding.operation;
+    json["args"] = args;
+    json["result"] = finding.result;
+  }
+  if (finding.confirmed) json["confirmed"] = *finding.confirmed;
+  return json;
+}
+
+Json to_json(const std::vector<Finding>& findings) {
+  Json json = Json::array();
+  for (const Finding& finding : findings) json.push_back(to_json(finding));
+  return json;
+}
+
+Json to_json(const ProcessSummary& process) {
+  const Tally& tally = process.tally;
+  return {
+      {"mm_id", process.mm_id},
+      {"pid", process.pid},
+      {"comm", process.comm},
+      {"health", health_name(process.health)},
+      {"vmas", process.vmas},
+      {"operations", process.operations},
+      {"samples", tally.samples},
+      {"moved_samples", tally.moved_samples},
+      {"compared", tally.compared},
+      {"equal", tally.equal},
+      {"divergent", tally.divergent},
+      {"moved", tally.moved},
+      {"not_clean", tally.not_clean},
+      {"vanished", tally.vanished},
+  };
+}
+
+Json command_of(const CheckReport& report) {
+  if (report.command.empty()) return nullptr;
+  return report.command;
+}
+
+template <typename Value>
+Json or_null(const std::optional<Value>& value) {
+  return value ? Json(*value) : Json();
+}
+
+const char* word_for(int exit_code) {
+  return exit_code == kExitEqual ? "equal" : exit_code == kExitDivergent ? "divergent" : "not checked";
+}
+
+void add_verdict(Json& json, const Verdict& verdict) {
+  json["compared"] = verdict.compared;
+  json["equal"] = verdict.equal;
+  json["divergent"] = verdict.divergent;
+  json["moved"] = verdict.moved;
+  json["unmodelled"] = verdict.unmodelled;
+  json["missed"] = verdict.missed;
+  json["resyncs"] = verdict.resyncs;
+  json["operations"] = verdict.operations;
+}
+
+}  // namespace
+
+std::string hex(uint64_t value) { return fmt::format("{:#x}", value); }
+
+std::string json_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
+  const Tally& harness = report.harness;
+  Json json;
+  add_verdict(json, verdict_of(harness, report.module.counts));
+  json["verdict"] = word_for(exit_code);
+  json["exit_code"] = exit_code;
+  json["why"] = why.empty() ? Json() : Json(why);
+  json["command"] = command_of(report);
+  json["pid"] = report.pid;
+  json["exit_status"] = or_null(report.exit_status);
+  json["exit_signal"] = or_null(report.exit_signal);
+  json["timed_out"] = report.timed_out;
+  json["kernel"] = report.kernel;
+  json["module_version"] = report.module_version;
+  json["duration_ms"] = report.duration_ms;
+  json["oracle"] = {kRoadBpf, kRoadStatus, kRoadSmaps};
+  json["harness"] = {
+      {"compared", harness.compared},   {"equal", harness.equal},
+      {"divergent", harness.divergent}, {"moved", harness.moved},
+      {"samples", harness.samples},     {"moved_samples", harness.moved_samples},
+      {"not_clean", harness.not_clean}, {"vanished", harness.vanished},
+      {"freezer", report.freezer},      {"freezes", report.freezes},
+  };
+  json["module"] = to_json(report.module);
+  json["by_operation"] = by_operation(report.module.counts.by_operation);
+  json["unmodelled_by_operation"] = by_operation(report.module.counts.unmodelled_by_operation);
+  json["divergences"] = to_json(report.divergences);
+  json["unmodelled_reports"] = to_json(report.unmodelled);
+  json["processes_checked"] = report.processes_checked;
+  json["processes"] = Json::array();
+  for (const ProcessSummary& process : report.processes) json["processes"].push_back(to_json(process));
+  return json;
+}
+
+Json to_json(const Vma& vma) {
+  return {
+      {"start", hex(vma.start)}, {"end", hex(vma.end)},           {"permissions", permissions(vma.flags)},
+      {"flags", hex(vma.flags)}, {"pgoff", vma.pgoff},            {"dev", device_number(vma.dev)},
+      {"ino", vma.ino},
+  };
+}
+
+Json to_json(const Totals& totals) {
+  return {
+      {"map_count", totals.map_count}, {"total_vm", totals.total_vm}, {"data_vm", totals.data_vm},
+      {"exec_vm", totals.exec_vm},     {"stack_vm", totals.stack_vm}, {"locked_vm", totals.locked_vm},
+  };
+}
+
+Json to_json(const Tree& tree) {
+  auto start_of = [&tree](size_t index) {
+    return index == kNoNode ? Json() : Json(hex(tree.nodes[index].vma.start));
+  };
+  Json nodes = Json::array();
+  for (const TreeNode& node : tree.nodes) {
+    const svma_vma& vma = node.vma;
+    nodes.push_back({
+        {"start", hex(vma.start)},
+        {"end", hex(vma.end)},
+        {"colour", vma.bits & SVMA_VMA_RED ? "red" : "black"},
+        {"depth", vma.depth},
+        {"gap", hex(vma.gap)},
+        {"parent", vma.parent == SVMA_NONE ? Json() : Json(hex(vma.parent))},
+        {"left", start_of(node.left)},
+        {"right", start_of(node.right)},
+    });
+  }
+  return {
+      {"root", start_of(tree.root)}, {"height", tree.height}, {"black_height", tree.black_height},
+      {"valid", tree.faults.empty()}, {"faults", tree.faults}, {"nodes", nodes},
+  };
+}
+
+Json to_json(const std::vector<FreeRange>& gaps) {
+  Json json = Json::array();
+  for (const FreeRange& gap : gaps)
+    json.push_back({{"start", hex(gap.start)}, {"end", hex(gap.end)}, {"size", gap.size()}});
+  return json;
+}
+
+Json to_json(const svma_stats& stats) {
+  Json json = to_json(stats.counts);
+  json["tracked"] = stats.tracked;
+  json["tracked_ever"] = stats.tracked_ever;
+  json["vmas"] = stats.vmas;
+  json["memory"] = stats.memory;
+  json["memory_cap"] = stats.memory_cap;
+  json["pool_free"] = stats.pool_free;
+  json["pool_empty"] = stats.pool_empty;
+  json["canary_failures"] = stats.canary_failures;
+  return json;
+}
+
+Json to_json(std::span<const svma_probe> probes) {
+  Json json = Json::array();
+  for (const svma_probe& probe : probes)
+    json.push_back({
+        {"symbol", std::string(probe.symbol, strnlen(probe.symbol, sizeof(probe.symbol)))},
+        {"role", std::string(probe.role, strnlen(probe.role, sizeof(probe.role)))},
+        {"return", (probe.state & SVMA_PROBE_RETURN) != 0},
+        {"found", (probe.state & SVMA_PROBE_FOUND) != 0},
+        {"armed", (probe.state & SVMA_PROBE_ARMED) != 0},
+        {"required", (probe.state & SVMA_PROBE_REQUIRED) != 0},
+        {"hits", probe.hits},
+        {"missed", probe.missed},
+    });
+  return json;
+}
+
+}  // namespace svma

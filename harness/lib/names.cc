@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/names.hpp"
+
+#include <fmt/format.h>
+
+#include <span>
+
+namespace svma {
+namespace {
+
+constexpr const char* kOperations[] = {
+    "none",         "attach", "mmap",   "munmap",       "brk",    "mprotect",
+    "mremap move",  "mremap expand", "mlock", "modify", "stack growth", "insert",
+    "stack shift",  "fork",   "exit",   "anon_vma",     "other",  "exec",
+};
+
+constexpr const char* kFields[] = {
+    "none",    "layout",  "flags",   "pgoff",    "file",      "policy",   "uffd",     "name",
+    "map_count", "total_vm", "data_vm", "exec_vm", "stack_vm", "locked_vm", "anon_vma",
+};
+
+constexpr const char* kHealth[] = {"clean", "suspect", "resyncing", "gone", "starting"};
+
+std::string name_of(std::span<const char* const> names, uint32_t index, const char* kind) {
+  return index < names.size() ? names[index] : fmt::format("{} {}", kind, index);
+}
+
+}  // namespace
+
+std::string operation_name(uint32_t operation) {
+  return name_of(kOperations, operation, "operation");
+}
+
+std::string field_name(uint32_t field) { return name_of(kFields, field, "field"); }
+
+std::string health_name(uint32_t health) { return name_of(kHealth, health, "health"); }
+
+}  // namespace svma

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Names of the numbers in uapi/svma.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace svma {
+
+// "mmap" for SVMA_OP_MMAP; "operation 23" for one this build does not know.
+std::string operation_name(uint32_t operation);
+
+// "pgoff" for SVMA_FIELD_PGOFF.
+std::string field_name(uint32_t field);
+
+// "clean" for SVMA_CLEAN.
+std::string health_name(uint32_t health);
+
+}  // namespace svma

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/render.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "lib/names.hpp"
+
+namespace svma {
+namespace {
+
+constexpr size_t kMaxProcessLines = 10;
+
+std::string device_text(uint32_t dev) {
+  return fmt::format("{:02x}:{:02x}", dev >> kDevMinorBits, dev & ((1u << kDevMinorBits) - 1));
+}
+
+std::string bounded(const char* text, size_t size) { return {text, strnlen(text, size)}; }
+
+std::string arguments_text(const Finding& finding) {
+  std::string text;
+  for (uint64_t argument : finding.args) text += fmt::format("{}{:#x}", text.empty() ? "" : ", ", argument);
+  return text;
+}
+
+std::string operations_table(const svma_counts& counts) {
+  std::string text;
+  for (uint32_t op = 0; op < SVMA_OP_COUNT; ++op) {
+    if (!counts.by_operation[op] && !counts.unmodelled_by_operation[op]) continue;
+    text += fmt::format("  {:<16}{:>12}{:>12}\n", operation_name(op), counts.by_operation[op],
+                        counts.unmodelled_by_operation[op]);
+  }
+  if (text.empty()) return text;
+  return fmt::format("  {:<16}{:>12}{:>12}\n", "operation", "applied", "unmodelled") + text;
+}
+
+std::string processes_table(const CheckReport& report) {
+  if (report.processes.empty()) return "";
+  std::string text = fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", "pid", "program", "VMAs",
+                                 "operations", "compared", "divergent", "moved");
+  size_t lines = std::min(report.processes.size(), kMaxProcessLines);
+  for (const ProcessSummary& process : std::span(report.processes).first(lines))
+    text += fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", process.pid, process.comm,
+                        process.vmas, process.operations, process.tally.compared,
+                        process.tally.divergent, process.tally.moved);
+  if (report.processes_checked > lines)
+    text += fmt::format("  and {} more address spaces\n", report.processes_checked - lines);
+  return text;
+}
+
+// Draws what hangs below a node; `indent` is what stands left of it. As deep as the tree is high.
+void draw_children(const Tree& tree, size_t index, const std::string& indent, std::string& text);
+
+void draw_node(const Tree& tree, size_t index, const std::string& lead, std::string& text) {
+  const svma_vma& vma = tree.nodes[index].vma;
+  text += fmt::format("{}{} {:x}-{:x} {} gap={:#x}\n", lead, vma.bits & SVMA_VMA_RED ? 'R' : 'B',
+                      vma.start, vma.end, permissions(vma.flags), vma.gap);
+}
+
+void draw_children(const Tree& tree, size_t index, const std::string& indent, std::string& text) {
+  const TreeNode& node = tree.nodes[index];
+  if (node.left != kNoNode) {
+    const bool last = node.right == kNoNode;
+    draw_node(tree, node.left, indent + (last ? "└─l " : "├─l "), text);
+    draw_children(tree, node.left, indent + (last ? "    " : "│   "), text);
+  }
+  if (node.right != kNoNode) {
+    draw_node(tree, node.right, indent + "└─r ", text);
+    draw_children(tree, node.right, indent + "    ", text);
+  }
+}
+
+}  // namespace
+
+std::string permissions(uint64_t flags) {
+  return {flags & kVmRead ? 'r' : '-', flags & kVmWrite ? 'w' : '-', flags & kVmExec ? 'x' : '-',
+          flags & kVmMayShare ? 's' : 'p'};
+}
+
+std::string vma_text(const Vma& vma) {
+  return fmt::format("{:x}-{:x} {} flags={:#x} pgoff={:#x} dev={} ino={}", vma.start, vma.end,
+                     permissions(vma.flags), vma.flags, vma.pgoff, device_text(vma.dev), vma.ino);
+}
+
+std::string size_text(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double size = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (size >= 1024 && unit + 1 < std::size(kUnits)) {
+    size /= 1024;
+    ++unit;
+  }
+  return unit ? fmt::format("{:.1f} {}", size, kUnits[unit]) : fmt::format("{} B", bytes);
+}
+
+std::string verdict_line(const Verdict& verdict) {
+  return fmt::format(
+      "svma: compared={} equal={} divergent={} moved={} unmodelled={} missed={} resyncs={} operations={}",
+      verdict.compared, verdict.equal, verdict.divergent, verdict.moved, verdict.unmodelled,
+      verdict.missed, verdict.resyncs, verdict.operations);
+}
+
+std::string finding_text(const Finding& finding) {
+  const Difference& difference = finding.difference;
+  std::string text = fmt::format("divergence: {} of process {} ({})", difference.field, finding.pid,
+                                 finding.comm);
+  if (difference.address) text += fmt::format(" at {:x}", difference.address);
+  text += fmt::format(", found by the {} ({})", finding.found_by, difference.road);
+  if (finding.confirmed) text += *finding.confirmed ? ", confirmed" : ", gone when read again";
+  text += '\n';
+  if (!finding.operation.empty())
+    text += fmt::format("  after   {}({}) = {}\n", finding.operation, arguments_text(finding), finding.result);
+  else
+    text += fmt::format("  between moment {} and moment {}\n", finding.last_equal_seq, finding.seq);
+  return text + fmt::format("  shadow  {}\n  live    {}\n", difference.shadow, difference.live);
+}
+
+std::string report_text(const CheckReport& report) {
+  std::string text;
+  for (const Finding& finding : report.divergences) text += finding_text(finding);
+  const Verdict verdict = verdict_of(report.harness, report.module.counts);
+  if (verdict.divergent > report.divergences.size())
+    text += fmt::format("and {} more divergences\n", verdict.divergent - report.divergences.size());
+  text += processes_table(report) + operations_table(report.module.counts);
+  text += fmt::format("  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
+                      report.harness.samples, kRoadBpf, report.harness.moved_samples, report.freezes,
+                      static_cast<double>(report.duration_ms) / 1000, report.module.counts.compared);
+  return text;
+}
+
+std::string maps_text(const Layout& layout) {
+  std::string text;
+  for (const Vma& vma : layout)
+    text += fmt::format("{:08x}-{:08x} {} {:08x} {} {}\n", vma.start, vma.end, permissions(vma.flags),
+                        vma.has_file() ? vma.pgoff * kPageSize : 0, device_text(vma.dev), vma.ino);
+  return text;
+}
+
+std::string tree_text(const Tree& tree) {
+  std::string text;
+  if (tree.root != kNoNode) {
+    draw_node(tree, tree.root, "", text);
+    draw_children(tree, tree.root, "", text);
+  }
+  for (const std::string& fault : tree.faults) text += "fault: " + fault + '\n';
+  return text + fmt::format("{} nodes, height {}, black height {}, {}\n", tree.nodes.size(), tree.height,
+                            tree.black_height, tree.faults.empty() ? "valid" : "NOT valid");
+}
+
+std::string gaps_text(const std::vector<FreeRange>& gaps) {
+  std::string text;
+  FreeRange largest;
+  for (const FreeRange& gap : gaps) {
+    text += fmt::format("{:08x}-{:08x} {}\n", gap.start, gap.end, size_text(gap.size()));
+    if (gap.size() > largest.size()) largest = gap;
+  }
+  return text + fmt::format("{} gaps, largest {:x}-{:x} {}\n", gaps.size(), largest.start, largest.end,
+                            size_text(largest.size()));
+}
+
+std::string stats_text(const svma_stats& stats) {
+  const svma_counts& counts = stats.counts;
+  return fmt::format(
+             "tracked now      {}\ntracked ever     {}\noperations       {}\ncompared         {}\n"
+             "equal            {}\ndivergent        {}\nunmodelled       {}\nmissed           {}\n"
+             "resyncs          {}\nfacts            {}\nVMAs             {}\nmemory           {} of {}\n"
+             "pool free        {}\npool empty       {}\ncanary failures  {}\n",
+             stats.tracked, stats.tracked_ever, counts.operations, counts.compared, counts.equal,
+             counts.divergent, counts.unmodelled, counts.missed, counts.resyncs, counts.facts, stats.vmas,
+             size_text(stats.memory), size_text(stats.memory_cap), stats.pool_free, stats.pool_empty,
+             stats.canary_failures) +
+         operations_table(counts);
+}
+
+std::string probes_text(std::span<const svma_probe> probes) {
+  std::string text = fmt::format("{:<32}{:<26}{:<8}{:<7}{:<7}{:<9}{:>12}{:>10}\n", "symbol", "role", "kind",
+                                 "found", "armed", "required", "hits", "missed");
+  auto yes = [](const svma_probe& probe, uint32_t bit) { return probe.state & bit ? "yes" : "no"; };
+  for (const svma_probe& probe : probes)
+    text += fmt::format("{:<32}{:<26}{:<8}{:<7}{:<7}{:<9}{:>12}{:>10}\n",
+                        bounded(probe.symbol, sizeof(probe.symbol)),
+                        bounded(probe.role, sizeof(probe.role)),
+                        probe.state & SVMA_PROBE_RETURN ? "return" : "entry",
+                        yes(probe, SVMA_PROBE_FOUND), yes(probe, SVMA_PROBE_ARMED),
+                        yes(probe, SVMA_PROBE_REQUIRED), probe.hits, probe.missed);
+  return text;
+}
+
+}  // namespace svma

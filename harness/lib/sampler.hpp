@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The protocol that makes two accounts of a moving thing comparable (see harness/README.md).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <random>
+#include <unordered_map>
+
+#include "lib/compare.hpp"
+#include "lib/sources.hpp"
+
+namespace svma {
+
+// Which roads one sample takes besides the BPF iterator.
+struct Depth {
+  bool status = false;
+  bool smaps = false;
+  unsigned lookups = 0;
+};
+
+enum class Outcome {
+  kCompared,  // the shadow did not change while the live side was read
+  kMoved,     // it did: the answers do not count
+  kVanished,  // the process has ended or is not tracked any more
+  kNotClean,  // the module itself does not vouch for the shadow now
+};
+
+struct Sample {
+  Outcome outcome = Outcome::kVanished;
+  uint64_t seq = 0;
+  Comparison comparison;  // of a kCompared sample
+  uint64_t moved = 0;     // answers thrown away
+};
+
+// Compares shadow and live side of one mm at one moment.
+class Sampler {
+ public:
+  Sampler(ShadowSource& shadow, LiveSource& live, ProcSource& proc, uint64_t random_seed)
+      : shadow_(shadow), live_(live), proc_(proc), random_(random_seed) {}
+
+  // One sample of the mm that `pid` has.
+  Sample sample(uint64_t mm_id, pid_t pid, const Depth& depth);
+
+  // Forgets an mm that has ended.
+  void forget(uint64_t mm_id) { cookies_.erase(mm_id); }
+
+ private:
+  bool unmoved(const ShadowView& view, const LiveView& live, pid_t pid);
+  void add_lookups(Sample& sample, const ShadowView& view, const LiveView& live, unsigned count);
+
+  ShadowSource& shadow_;
+  LiveSource& live_;
+  ProcSource& proc_;
+  std::mt19937_64 random_;
+  std::unordered_map<uint64_t, uint64_t> cookies_;  // mm_id -> LiveView::mm_cookie
+};
+
+}  // namespace svma

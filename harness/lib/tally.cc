@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/tally.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "lib/error.hpp"
+#include "lib/names.hpp"
+#include "lib/render.hpp"
+
+namespace svma {
+namespace {
+
+bool is_counter(uint32_t field) {
+  return field >= SVMA_FIELD_MAP_COUNT && field <= SVMA_FIELD_LOCKED_VM;
+}
+
+std::string reported_vma(const svma_vma& vma) {
+  if (vma.start == SVMA_NONE) return "no VMA";
+  return vma_text({vma.start, vma.end, vma.flags, vma.pgoff, vma.ino, vma.dev});
+}
+
+// Fields that a VMA's usual text does not show.
+std::string reported_value(const svma_vma& vma, uint32_t field) {
+  if (vma.start == SVMA_NONE) return "no VMA";
+  switch (field) {
+    case SVMA_FIELD_POLICY:
+      return fmt::format("{} policy {:x}", reported_vma(vma), vma.policy);
+    case SVMA_FIELD_UFFD:
+      return fmt::format("{} userfaultfd {:x}", reported_vma(vma), vma.uffd_ctx);
+    case SVMA_FIELD_NAME:
+      return fmt::format("{} name {:x}", reported_vma(vma), vma.anon_name);
+    case SVMA_FIELD_ANON_VMA:
+      return fmt::format("{} anon_vma {:x}", reported_vma(vma), vma.anon_vma);
+    case SVMA_FIELD_FILE:
+      return fmt::format("{} file {:x}", reported_vma(vma), vma.file);
+    default:
+      return reported_vma(vma);
+  }
+}
+
+}  // namespace
+
+void Tally::add(const Comparison& comparison) {
+  compared += comparison.compared;
+  equal += comparison.equal;
+  divergent += comparison.divergent;
+}
+
+void Tally::add_moved(uint64_t answers) {
+  compared += answers;
+  moved += answers;
+}
+
+Verdict verdict_of(const Tally& harness, const svma_counts& module) {
+  return {
+      .compared = harness.compared + module.divergent,
+      .equal = harness.equal,
+      .divergent = harness.divergent + module.divergent,
+      .moved = harness.moved,
+      .unmodelled = module.unmodelled,
+      .missed = module.missed,
+      .resyncs = module.resyncs,
+      .operations = module.operations,
+  };
+}
+
+int exit_code_of(const CheckReport& report, std::string& why) {
+  const Tally& harness = report.harness;
+  const Verdict verdict = verdict_of(harness, report.module.counts);
+  if (verdict.divergent) {
+    why = fmt::format("{} divergent answers, {} found by the harness, {} by the module",
+                      verdict.divergent, harness.divergent, report.module.counts.divergent);
+    return kExitDivergent;
+  }
+  if (harness.compared == harness.moved) {
+    why = harness.moved       ? "nothing was compared: the layout moved in every sample; check a longer run"
+          : harness.not_clean ? "nothing was compared: the shadow was never clean; see svma probes and dmesg"
+                              : "nothing was compared: the process ended too early; check a longer run";
+    return kExitCouldNotCheck;
+  }
+  if (verdict.missed) {
+    why = fmt::format("{} probe hits were missed, so not every operation was checked; see svma probes",
+                      verdict.missed);
+    return kExitDivergent;
+  }
+  return kExitEqual;
+}
+
+Finding to_finding(const svma_divergence& report) {
+  const bool counter = is_counter(report.field);
+  const svma_vma& place = report.observed.start != SVMA_NONE ? report.observed : report.predicted;
+  Finding finding;
+  finding.found_by = "module";
+  finding.mm_id = report.mm_id;
+  finding.pid = report.pid;
+  finding.comm.assign(report.comm, strnlen(report.comm, sizeof(report.comm)));
+  finding.operation = operation_name(report.operation);
+  finding.args.assign(std::begin(report.args), std::end(report.args));
+  finding.result = report.result;
+  finding.seq = report.seq;
+  finding.difference = {
+      "inside the module", field_name(report.field),
+      counter || place.start == SVMA_NONE ? 0 : uint64_t{place.start},
+      counter ? std::to_string(report.predicted_value) : reported_value(report.predicted, report.field),
+      counter ? std::to_string(report.observed_value) : reported_value(report.observed, report.field)};
+  return finding;
+}
+
+}  // namespace svma

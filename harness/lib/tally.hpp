@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What a check found, and the verdict on it. Pure.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/compare.hpp"
+#include "uapi/svma.h"
+
+namespace svma {
+
+// Answers of one mm or of all. Invariants: compared == equal + divergent + moved.
+struct Tally {
+  uint64_t compared = 0;
+  uint64_t equal = 0;
+  uint64_t divergent = 0;
+  uint64_t moved = 0;
+  uint64_t samples = 0;        // that counted
+  uint64_t moved_samples = 0;  // that did not
+  uint64_t not_clean = 0;      // samples not taken because the module did not vouch for the shadow
+  uint64_t vanished = 0;       // samples not taken because the process ended meanwhile
+
+  void add(const Comparison& comparison);
+  void add_moved(uint64_t answers);
+};
+
+// One tracked mm, as it was last seen.
+struct ProcessSummary {
+  uint64_t mm_id = 0;
+  pid_t pid = 0;
+  std::string comm;
+  uint32_t health = SVMA_GONE;
+  uint64_t operations = 0;
+  size_t vmas = 0;
+  Tally tally;
+};
+
+// One divergence with its place, found by the harness or reported by the module.
+struct Finding {
+  std::string found_by;  // "harness" or "module"
+  uint64_t mm_id = 0;
+  pid_t pid = 0;
+  std::string comm;
+  std::string operation;  // "" when not known
+  std::vector<uint64_t> args;
+  int64_t result = 0;
+  uint64_t seq = 0;
+  uint64_t last_equal_seq = 0;    // harness: it was still equal at this moment; 0: never was
+  std::optional<bool> confirmed;  // harness: a second reading at once found the same
+  Difference difference;
+};
+
+// The fields of the verdict line.
+struct Verdict {
+  uint64_t compared = 0;
+  uint64_t equal = 0;
+  uint64_t divergent = 0;
+  uint64_t moved = 0;
+  uint64_t unmodelled = 0;
+  uint64_t missed = 0;
+  uint64_t resyncs = 0;
+  uint64_t operations = 0;
+
+  bool operator==(const Verdict&) const = default;
+};
+
+// All that `svma check` reports.
+struct CheckReport {
+  std::vector<std::string> command;  // empty with -p
+  pid_t pid = 0;                     // the process first tracked
+  std::string kernel;
+  std::string module_version;
+  std::string freezer;  // "on", "off" or why it is not available
+  uint64_t freezes = 0;
+  uint64_t duration_ms = 0;
+  std::optional<int> exit_status;
+  std::optional<int> exit_signal;
+  bool timed_out = false;
+  Tally harness;
+  svma_stats module{};
+  std::vector<Finding> divergences;       // the first ones
+  std::vector<Finding> unmodelled;        // the module's reports of operations without a prediction
+  std::vector<ProcessSummary> processes;  // the ones with most operations first
+  size_t processes_checked = 0;
+};
+
+// How many divergences a report lists.
+inline constexpr size_t kMaxFindings = 32;
+
+// Adds up both judges: what the harness compared, and what the module found wrong by itself.
+Verdict verdict_of(const Tally& harness, const svma_counts& module);
+
+// Exit status for a report; `why` is a line for the user when it isn't kExitEqual.
+int exit_code_of(const CheckReport& report, std::string& why);
+
+// A module's report in the harness's words.
+Finding to_finding(const svma_divergence& report);
+
+}  // namespace svma

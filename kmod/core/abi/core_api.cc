@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "abi/core_api.h"
+
+#include "base/memory.hpp"
+#include "replay/compare.hpp"
+#include "replay/shadow.hpp"
+#include "vma/verify.hpp"
+
+#include "enforce.hpp"
+
+// The opaque type of the C interface is the shadow itself.
+struct svma_shadow : svma::Shadow {
+  using svma::Shadow::Shadow;
+};
+
+namespace svma {
+namespace {
+
+svma_node node_of(const AddressSpace& space, const Vma& vma) {
+  svma_node node{};
+  node.vma = record_of(vma);
+  node.gap = vma.rb_subtree_gap;
+  const Vma* parent = space.tree().parent(&vma);
+  node.parent = parent != nullptr ? parent->vm_start.value() : SVMA_CORE_NO_VMA;
+  node.red = vma.rb.is_red();
+  for (; parent != nullptr; parent = space.tree().parent(parent)) ++node.depth;
+  return node;
+}
+
+}  // namespace
+}  // namespace svma
+
+using svma::AddressSpace;
+using svma::VirtAddr;
+using svma::Vma;
+
+unsigned long svma_core_shadow_size(void) { return sizeof(svma_shadow); }
+unsigned long svma_core_vma_size(void) { return sizeof(Vma); }
+
+svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 stack_guard_gap) {
+  const svma::Semantics* semantics = svma::find_semantics(profile);
+  if (semantics == nullptr) return nullptr;
+  return svma::construct_at<svma_shadow>(memory, *semantics, stack_guard_gap);
+}
+
+void svma_core_shadow_clear(svma_shadow* shadow) { shadow->clear(); }
+
+int svma_core_load(svma_shadow* shadow, const void* mm) { return shadow->load(mm).err(); }
+
+int svma_core_fork(svma_shadow* child, const svma_shadow* parent) {
+  return child->fork_from(*parent).err();
+}
+
+void svma_core_audit(svma_shadow* shadow, const void* mm, int take_facts, svma_verdict* verdict) {
+  shadow->audit(mm, take_facts != 0, *verdict);
+}
+
+void svma_core_begin(svma_shadow* shadow, const svma_op* op, const void* mm, svma_verdict* verdict) {
+  shadow->begin(*op, mm, *verdict);
+}
+
+void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_verdict* verdict) {
+  shadow->end(*op, mm, *verdict);
+}
+
+void svma_core_release(svma_shadow* shadow, const void* mm, int downgraded, int announced,
+                       svma_verdict* verdict) {
+  shadow->release(mm, downgraded != 0, announced != 0, *verdict);
+}
+
+void svma_core_anon_vma(svma_shadow* shadow, const svma_live_vma* vma) { shadow->note_anon_vma(*vma); }
+
+void svma_core_totals(const svma_shadow* shadow, svma_live_totals* out) {
+  const svma::Accounting& acct = shadow->space().acct();
+  out->map_count = shadow->space().map_count();
+  out->total_vm = acct.total_vm.value();
+  out->data_vm = acct.data_vm.value();
+  out->exec_vm = acct.exec_vm.value();
+  out->stack_vm = acct.stack_vm.value();
+  out->locked_vm = acct.locked_vm.value();
+}
+
+int svma_core_find(const svma_shadow* shadow, svma_u64 addr, svma_node* out) {
+  const Vma* vma = shadow->space().find_vma(VirtAddr(addr));
+  if (vma == nullptr) return -svma::kENOENT;
+  *out = svma::node_of(shadow->space(), *vma);
+  return 0;
+}
+
+int svma_core_find_prev(const svma_shadow* shadow, svma_u64 addr, svma_node* out) {
+  Vma* prev = nullptr;
+  shadow->space().find_vma_prev(VirtAddr(addr), &prev);
+  if (prev == nullptr) return -svma::kENOENT;
+  *out = svma::node_of(shadow->space(), *prev);
+  return 0;
+}
+
+int svma_core_gap(const svma_shadow* shadow, const svma_gap_query* query, svma_u64* result) {
+  const svma::UnmappedAreaInfo info{.length = query->length,
+                                    .low_limit = VirtAddr(query->low_limit),
+                                    .high_limit = VirtAddr(query->high_limit),
+                                    .align_mask = query->align_mask,
+                                    .align_offset = query->align_offset};
+  const svma::Result<VirtAddr> found = query->topdown != 0 ? shadow->space().unmapped_area_topdown(info)
+                                                           : shadow->space().unmapped_area(info);
+  *result = found.ok() ? found->value() : 0;
+  return found.err();
+}
+
+int svma_core_verify(const svma_shadow* shadow, char* what, unsigned long size, svma_u64* where) {
+  svma::VerifyReport report;
+  if (svma::verify(shadow->space(), &report)) return 0;
+  unsigned long i = 0;
+  for (; size != 0 && i + 1 < size && report.invariant[i] != '\0'; ++i) what[i] = report.invariant[i];
+  if (size != 0) what[i] = '\0';
+  *where = report.addr.value();
+  return -svma::kEINVAL;
+}

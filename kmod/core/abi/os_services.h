@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the core needs from its surroundings. In the kernel the shim provides these functions
+ * (shim/os_services.c, shim/live_mm.c), in user space tests/support does.
+ *
+ * Context of every function: atomic. None may sleep, none may take a lock that mm code holds while one
+ * of the probed functions runs.
+ */
+#ifndef SVMA_OS_SERVICES_H
+#define SVMA_OS_SERVICES_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* 64 bits everywhere; the kernel's u64 and libstdc++'s uint64_t are different types of the same size. */
+typedef unsigned long long svma_u64;
+typedef long long svma_s64;
+typedef unsigned int svma_u32;
+typedef unsigned char svma_u8;
+
+/**
+ * struct svma_live_vma - one VMA of the live kernel, as plain values
+ * @start: first byte
+ * @end: first byte after it
+ * @flags: vm_flags
+ * @pgoff: vm_pgoff in pages
+ * @file: identity of the struct file, 0 for none
+ * @ino: inode number of the file, 0 for none
+ * @anon_vma: identity of the anon_vma, 0 for none
+ * @uffd_ctx: identity of the userfaultfd context, 0 for none
+ * @dev: dev_t of the file's file system
+ * @policy: digest of the mempolicy's content, 0 for none
+ * @anon_name: digest of the name, 0 for none
+ * @has_close: vm_ops->close is there
+ * @anon_singular: the anon_vma_chain has exactly one entry
+ * @lock_exempt: mlock never sets VM_LOCKED here (DAX, secretmem, gate)
+ */
+struct svma_live_vma {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 flags;
+	svma_u64 pgoff;
+	svma_u64 file;
+	svma_u64 ino;
+	svma_u64 anon_vma;
+	svma_u64 uffd_ctx;
+	svma_u32 dev;
+	svma_u32 policy;
+	svma_u32 anon_name;
+	svma_u8 has_close;
+	svma_u8 anon_singular;
+	svma_u8 lock_exempt;
+	svma_u8 reserved;
+};
+
+/**
+ * struct svma_live_totals - the counters of a live mm, pages but for map_count
+ */
+struct svma_live_totals {
+	svma_u64 map_count;
+	svma_u64 total_vm;
+	svma_u64 data_vm;
+	svma_u64 exec_vm;
+	svma_u64 stack_vm;
+	svma_u64 locked_vm;
+};
+
+/**
+ * svma_os_vm_area_alloc - one node of svma_core_vma_size() bytes, aligned to 64
+ * Return: the node, not cleared, or NULL when the preallocated pool is empty.
+ */
+void *svma_os_vm_area_alloc(void);
+
+/**
+ * svma_os_vm_area_free - give a node back to the pool
+ * @node: from svma_os_vm_area_alloc(); not NULL
+ */
+void svma_os_vm_area_free(void *node);
+
+/**
+ * svma_os_live_find - find_vma() on the live side
+ * @mm: the live mm; its mmap_lock is held, for writing or for reading
+ * @addr: bytes
+ * @out: the first VMA that ends above @addr
+ * Return: 0, or -ENOENT when there is none.
+ */
+int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out);
+
+/**
+ * svma_os_live_totals - read the counters of the live side
+ * @mm: the live mm; its mmap_lock is held
+ * @out: filled in
+ */
+void svma_os_live_totals(const void *mm, struct svma_live_totals *out);
+
+/**
+ * svma_os_check_failed - an invariant of the core does not hold
+ * @file: source file of the check
+ * @line: its line
+ * @what: the condition
+ *
+ * Reports; in the kernel it also stops all tracking, since the shadow can't be trusted any more. Returns.
+ */
+void svma_os_check_failed(const char *file, int line, const char *what);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

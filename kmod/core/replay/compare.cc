@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "replay/compare.hpp"
+
+#include "enforce.hpp"
+
+namespace svma {
+
+svma_mismatch* Comparer::new_mismatch(u32 field) {
+  constexpr u32 kRoom = sizeof(verdict_.mismatch) / sizeof(verdict_.mismatch[0]);
+  if (verdict_.mismatches >= kRoom) return nullptr;
+  svma_mismatch* m = &verdict_.mismatch[verdict_.mismatches++];
+  *m = svma_mismatch{};
+  m->field = field;
+  return m;
+}
+
+void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
+  ++verdict_.compared;
+  if (field == SVMA_CORE_FIELD_NONE) {
+    ++verdict_.equal;
+    return;
+  }
+  ++verdict_.divergent;
+  svma_mismatch* m = new_mismatch(field);
+  if (m == nullptr) return;
+  m->has_predicted = vma != nullptr;
+  m->has_observed = live != nullptr;
+  if (vma != nullptr) m->predicted = record_of(*vma);
+  if (live != nullptr) m->observed = *live;
+}
+
+// An anon_vma that the shadow does not know yet came by a fault inside the operation (a populate) and is
+// taken over; one that it knows must be the same.
+u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
+  const VmaAttrs seen = attrs_of(live);
+  VmaAttrs& mine = vma.attrs;
+  if (mine.anon_vma == 0 && seen.anon_vma != 0) {
+    mine.anon_vma = seen.anon_vma;
+    ++verdict_.facts;
+  }
+  mine.anon_singular = seen.anon_singular;
+  if (mine.vm_flags != seen.vm_flags) return SVMA_CORE_FIELD_FLAGS;
+  if (mine.vm_pgoff != seen.vm_pgoff) return SVMA_CORE_FIELD_PGOFF;
+  if (mine.file != seen.file || mine.ino != seen.ino || mine.dev != seen.dev) return SVMA_CORE_FIELD_FILE;
+  if (mine.vm_policy != seen.vm_policy) return SVMA_CORE_FIELD_POLICY;
+  if (mine.uffd_ctx != seen.uffd_ctx) return SVMA_CORE_FIELD_UFFD;
+  if (mine.anon_name != seen.anon_name) return SVMA_CORE_FIELD_NAME;
+  if (mine.anon_vma != seen.anon_vma) return SVMA_CORE_FIELD_ANON_VMA;
+  return SVMA_CORE_FIELD_NONE;
+}
+
+void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
+  if (vma == nullptr || live == nullptr || vma->vm_start.value() != live->start ||
+      vma->vm_end.value() != live->end) {
+    count(SVMA_CORE_FIELD_LAYOUT, vma, live);
+    AddrRange hull = live != nullptr ? range_of(*live) : AddrRange{vma->vm_start, vma->vm_end};
+    if (vma != nullptr && vma->vm_start < hull.start) hull.start = vma->vm_start;
+    if (vma != nullptr && vma->vm_end > hull.end) hull.end = vma->vm_end;
+    adopt_layout(hull);
+    return;
+  }
+  const u32 field = differing_field(*vma, *live);
+  count(field, vma, live);
+  if (field != SVMA_CORE_FIELD_NONE) vma->attrs = attrs_of(*live);
+}
+
+void Comparer::compare_layout(AddrRange range) {
+  Vma* below = nullptr;
+  space_.find_vma_prev(range.start, &below);
+  VirtAddr cursor = below != nullptr ? below->vm_start : VirtAddr(0);
+  for (bool last = false; !last;) {
+    Vma* vma = space_.find_vma(cursor);
+    svma_live_vma record;
+    const svma_live_vma* live = svma_os_live_find(mm_, cursor.value(), &record) == 0 ? &record : nullptr;
+    if (vma == nullptr && live == nullptr) return;
+    last = (vma == nullptr || vma->vm_start >= range.end) &&
+           (live == nullptr || live->start >= range.end.value());
+    // The lower of the two is next; it stands alone when the other begins above its end.
+    const bool apart = vma != nullptr && live != nullptr &&
+                       (vma->vm_end.value() <= live->start || live->end <= vma->vm_start.value());
+    const bool take_vma = vma != nullptr && !(apart && live->start < vma->vm_start.value());
+    const bool take_live = live != nullptr && !(apart && vma->vm_start.value() < live->start);
+    cursor = take_live ? VirtAddr(live->end) : vma->vm_end;
+    compare_pair(take_vma ? vma : nullptr, take_live ? live : nullptr);
+    if (verdict_.suspect) return;
+  }
+}
+
+void Comparer::adopt_layout(AddrRange range) {
+  // No VMA of the shadow may straddle the border of what is replaced.
+  while (Vma* vma = space_.find_vma_intersection(range)) {
+    if (vma->vm_start < range.start) range.start = vma->vm_start;
+    if (vma->vm_end > range.end) range.end = vma->vm_end;
+    space_.unlink(vma);
+    vm_area_free(vma);
+  }
+  svma_live_vma live;
+  for (u64 at = range.start.value(); svma_os_live_find(mm_, at, &live) == 0 && live.start < range.end.value();
+       at = live.end) {
+    // What reaches out of the range may meet VMAs of the shadow there; those go, too.
+    while (Vma* vma = space_.find_vma_intersection(range_of(live))) {
+      if (vma->vm_end > range.end) range.end = vma->vm_end;
+      space_.unlink(vma);
+      vm_area_free(vma);
+    }
+    if (!insert_copy(space_, live).ok()) {
+      verdict_.suspect = 1;
+      return;
+    }
+  }
+}
+
+void Comparer::compare_counter(u32 field, u64 predicted, u64 observed, bool announced) {
+  if (predicted == observed) {
+    count(SVMA_CORE_FIELD_NONE, nullptr, nullptr);
+    return;
+  }
+  if (!announced) {
+    // Somebody changed the mm in a way that has no probe: not a wrong prediction, but none at all.
+    verdict_.unmodelled = 1;
+    if (field == SVMA_CORE_FIELD_MAP_COUNT) verdict_.suspect = 1;
+  } else {
+    ++verdict_.compared;
+    ++verdict_.divergent;
+  }
+  if (svma_mismatch* m = new_mismatch(field)) {
+    m->predicted_value = predicted;
+    m->observed_value = observed;
+  }
+}
+
+void Comparer::compare_totals(bool paged, bool announced) {
+  svma_live_totals live;
+  svma_os_live_totals(mm_, &live);
+  const Accounting& mine = space_.acct();
+  compare_counter(SVMA_CORE_FIELD_MAP_COUNT, space_.map_count(), live.map_count, announced);
+  compare_counter(SVMA_CORE_FIELD_LOCKED_VM, mine.locked_vm.value(), live.locked_vm, announced);
+  if (paged) {
+    compare_counter(SVMA_CORE_FIELD_TOTAL_VM, mine.total_vm.value(), live.total_vm, announced);
+    compare_counter(SVMA_CORE_FIELD_DATA_VM, mine.data_vm.value(), live.data_vm, announced);
+    compare_counter(SVMA_CORE_FIELD_EXEC_VM, mine.exec_vm.value(), live.exec_vm, announced);
+    compare_counter(SVMA_CORE_FIELD_STACK_VM, mine.stack_vm.value(), live.stack_vm, announced);
+    adopt_totals();
+  } else {
+    space_.acct().locked_vm = PageCount(live.locked_vm);
+  }
+  // A VMA count that differs can't be adopted as a number: the layout itself is wrong somewhere.
+  if (space_.map_count() != live.map_count) verdict_.suspect = 1;
+}
+
+void Comparer::adopt_totals() {
+  svma_live_totals live;
+  svma_os_live_totals(mm_, &live);
+  Accounting& mine = space_.acct();
+  mine.total_vm = PageCount(live.total_vm);
+  mine.data_vm = PageCount(live.data_vm);
+  mine.exec_vm = PageCount(live.exec_vm);
+  mine.stack_vm = PageCount(live.stack_vm);
+  mine.locked_vm = PageCount(live.locked_vm);
+}
+
+}  // namespace svma

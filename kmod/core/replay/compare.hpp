@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Observe the live side, compare it with the prediction, adopt it where they differ, so that one error is
+// reported once.
+#pragma once
+
+#include "replay/shadow.hpp"
+
+namespace svma {
+
+class Comparer {
+ public:
+  Comparer(AddressSpace& space, const void* mm, svma_verdict& verdict)
+      : space_(space), mm_(mm), verdict_(verdict) {}
+
+  // Compares every VMA that touches `range`, and one neighbour on each side.
+  void compare_layout(AddrRange range);
+
+  // Replaces what the shadow has in `range` by what is there live, without counting a comparison.
+  void adopt_layout(AddrRange range);
+
+  // Compares the counters; `paged` false leaves out those that an unmap under the read lock still changes.
+  // `announced` false: no operation was seen that could explain a difference.
+  void compare_totals(bool paged, bool announced);
+  void adopt_totals();
+
+ private:
+  void compare_pair(Vma* vma, const svma_live_vma* live);
+  u32 differing_field(Vma& vma, const svma_live_vma& live);
+  void compare_counter(u32 field, u64 predicted, u64 observed, bool announced);
+  void count(u32 field, const Vma* vma, const svma_live_vma* live);
+  svma_mismatch* new_mismatch(u32 field);
+
+  AddressSpace& space_;
+  const void* mm_;
+  svma_verdict& verdict_;
+};
+
+}  // namespace svma

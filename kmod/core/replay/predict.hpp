@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The kernel's operations, run on the shadow: one function per operation, in the kernel's own order of
+// steps, built from the algorithms of vma/.
+#pragma once
+
+#include "replay/shadow.hpp"
+
+namespace svma {
+
+// What a prediction touched, to be observed afterwards. mremap touches two places.
+struct Touched {
+  AddrRange range[2];
+  u32 count = 0;
+
+  void add(AddrRange r) { range[count++] = r; }
+};
+
+class Predictor {
+ public:
+  Predictor(Shadow& shadow, const void* mm, svma_verdict& verdict)
+      : semantics_(*shadow.semantics_), space_(shadow.space_), mm_(mm), verdict_(verdict) {}
+
+  // -ENOMEM: the pool ran empty and nothing was changed; -EOPNOTSUPP: no prediction for this operation.
+  Status apply(const svma_op& op, Touched& touched);
+
+ private:
+  // What mprotect, mlock, madvise, mbind and userfaultfd have in common: part of one VMA gets other
+  // attributes.
+  struct Change {
+    AddrRange range;
+    VmFlags vm_flags;
+    bool others;  // also the three below
+    u64 uffd_ctx;
+    u32 vm_policy;
+    u32 anon_name;
+    u32 map_count_limit;
+    bool kernel_failed;
+  };
+
+  Status mmap(const svma_op& op, Touched& touched);
+  Status mmap_failed(AddrRange range, VmaReserve& reserve);
+  Status munmap(const svma_op& op, Touched& touched);
+  Status brk(const svma_op& op, Touched& touched);
+  Status mprotect(const svma_op& op, Touched& touched);
+  Status mlock(const svma_op& op, Touched& touched);
+  Status modify(const svma_op& op, Touched& touched);
+  Status mremap_move(const svma_op& op, Touched& touched);
+  Status mremap_expand(const svma_op& op, Touched& touched);
+  Status stack_growth(const svma_op& op, Touched& touched);
+  Status stack_shift(const svma_op& op, Touched& touched);
+  Status insert(const svma_op& op, Touched& touched);
+
+  Vma* expand_neighbour(AddrRange range, const VmaAttrs& attrs);
+  Vma* map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaReserve& reserve);
+  void take_driver_attrs(AddrRange range, VmaAttrs& attrs);
+  Result<Vma*> change(const Change& change, VmaReserve& reserve);
+  Status split_around(Vma* vma, const Change& change, VmaReserve& reserve);
+  Result<Vma*> copy_vma(Vma** vma, AddrRange to, PageOffset pgoff, bool keep_source,
+                        VmaReserve& reserve);
+  Status split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve);
+  void account_locked(VmFlags flags, i64 pages);
+  void count_fact(Fact) { ++verdict_.facts; }
+
+  const Semantics& semantics_;
+  AddressSpace& space_;
+  const void* mm_;
+  svma_verdict& verdict_;
+};
+
+}  // namespace svma

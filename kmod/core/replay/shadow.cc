@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "replay/shadow.hpp"
+
+#include "replay/compare.hpp"
+#include "replay/predict.hpp"
+
+#include "enforce.hpp"
+
+namespace svma {
+namespace {
+
+constexpr VmFlags kVmUffdFlags = kVmUffdMissing | kVmUffdWp | kVmUffdMinor;
+
+}  // namespace
+
+VmaAttrs attrs_of(const svma_live_vma& live) {
+  VmaAttrs attrs{};
+  attrs.vm_flags = live.flags;
+  attrs.vm_pgoff = PageOffset(live.pgoff);
+  attrs.file = live.file;
+  attrs.ino = live.ino;
+  attrs.dev = live.dev;
+  attrs.vm_policy = live.policy;
+  attrs.anon_vma = live.anon_vma;
+  attrs.uffd_ctx = live.uffd_ctx;
+  attrs.anon_name = live.anon_name;
+  attrs.has_close = live.has_close != 0;
+  attrs.anon_singular = live.anon_singular != 0;
+  return attrs;
+}
+
+AddrRange range_of(const svma_live_vma& live) { return {VirtAddr(live.start), VirtAddr(live.end)}; }
+
+svma_live_vma record_of(const Vma& vma) {
+  svma_live_vma record{};
+  record.start = vma.vm_start.value();
+  record.end = vma.vm_end.value();
+  record.flags = vma.attrs.vm_flags;
+  record.pgoff = vma.attrs.vm_pgoff.value();
+  record.file = vma.attrs.file;
+  record.ino = vma.attrs.ino;
+  record.dev = vma.attrs.dev;
+  record.policy = vma.attrs.vm_policy;
+  record.anon_vma = vma.attrs.anon_vma;
+  record.uffd_ctx = vma.attrs.uffd_ctx;
+  record.anon_name = vma.attrs.anon_name;
+  record.has_close = vma.attrs.has_close;
+  record.anon_singular = vma.attrs.anon_singular;
+  return record;
+}
+
+Status insert_copy(AddressSpace& space, const svma_live_vma& live) {
+  VmaReserve reserve;
+  if (Status s = reserve.fill(1); !s.ok()) return s;
+  Vma* vma = reserve.take();
+  vma->vm_start = VirtAddr(live.start);
+  vma->vm_end = VirtAddr(live.end);
+  vma->attrs = attrs_of(live);
+  const Status inserted = space.insert(vma);
+  SVMA_CHECK(inserted.ok());
+  if (!inserted.ok()) vm_area_free(vma);
+  return inserted;
+}
+
+Status Shadow::load(const void* mm) {
+  svma_live_vma live;
+  for (u64 at = 0; svma_os_live_find(mm, at, &live) == 0; at = live.end) {
+    if (Status s = insert_copy(space_, live); !s.ok()) {
+      clear();
+      return s;
+    }
+  }
+  svma_verdict ignored{};
+  Comparer(space_, mm, ignored).adopt_totals();
+  return kOk;
+}
+
+// kernel/fork.c dup_mmap() in v6.1: VM_DONTCOPY stays behind, locks are not inherited, and so isn't a
+// userfaultfd context unless its owner asked for fork events (Fact::kForkIdentity, taken by audit()).
+Status Shadow::fork_from(const Shadow& parent) {
+  space_.acct() = parent.space_.acct();
+  space_.acct().locked_vm = PageCount(0);
+  for (Vma* from = parent.space_.first(); from != nullptr; from = AddressSpace::next(from)) {
+    const VmFlags flags = from->attrs.vm_flags;
+    const AddrRange range{from->vm_start, from->vm_end};
+    if (flags & kVmDontCopy) {
+      space_.vm_stat_account(flags, -static_cast<i64>(range.pages().value()));
+      continue;
+    }
+    svma_live_vma child = record_of(*from);
+    child.flags &= ~(kVmLockedMask | kVmUffdFlags);
+    child.uffd_ctx = 0;
+    // The child gets an anon_vma of its own (anon_vma_fork()); which one is learnt by audit().
+    child.anon_vma = 0;
+    child.anon_singular = 0;
+    if (Status s = insert_copy(space_, child); !s.ok()) {
+      clear();
+      return s;
+    }
+  }
+  return kOk;
+}
+
+void Shadow::note_anon_vma(const svma_live_vma& live) {
+  Vma* vma = space_.find_vma(VirtAddr(live.start));
+  if (vma == nullptr || vma->vm_start.value() != live.start) return;
+  vma->attrs.anon_vma = live.anon_vma;
+  vma->attrs.anon_singular = live.anon_singular != 0;
+}
+
+namespace {
+
+// Learns what faults did to the VMA at or above `addr` since the shadow last looked (Fact::kAnonVma).
+Vma* learn(const AddressSpace& space, VirtAddr addr, const void* mm, svma_verdict& verdict) {
+  Vma* vma = space.find_vma(addr);
+  if (vma == nullptr) return nullptr;
+  svma_live_vma live;
+  if (svma_os_live_find(mm, vma->vm_start.value(), &live) != 0) return vma;
+  if (live.start != vma->vm_start.value()) return vma;
+  if (vma->attrs.anon_vma == 0 && live.anon_vma != 0) {
+    vma->attrs.anon_vma = live.anon_vma;
+    ++verdict.facts;
+  }
+  vma->attrs.anon_singular = live.anon_singular != 0;
+  return vma;
+}
+
+// Everything a merge or split around `range` can ask: the neighbours, and the VMAs at its two ends.
+void learn_around(const AddressSpace& space, AddrRange range, const void* mm, svma_verdict& verdict) {
+  Vma* below = nullptr;
+  space.find_vma_prev(range.start, &below);
+  if (below != nullptr) learn(space, below->vm_start, mm, verdict);
+  const Vma* first = learn(space, range.start, mm, verdict);
+  const Vma* last = learn(space, range.end - 1, mm, verdict);
+  if (last != nullptr && last != first) learn(space, last->vm_end, mm, verdict);
+  learn(space, range.end, mm, verdict);
+}
+
+}  // namespace
+
+void Shadow::begin(const svma_op& op, const void* mm, svma_verdict& verdict) {
+  const VirtAddr start(op.args[0]);
+  switch (op.kind) {
+    case SVMA_CORE_MMAP:
+    case SVMA_CORE_BRK:
+      learn_around(space_, {start, start + op.args[1]}, mm, verdict);
+      break;
+    case SVMA_CORE_MUNMAP:
+    case SVMA_CORE_MPROTECT:
+    case SVMA_CORE_MLOCK:
+    case SVMA_CORE_MODIFY:
+      learn_around(space_, {start, VirtAddr(op.args[1])}, mm, verdict);
+      break;
+    case SVMA_CORE_MREMAP_EXPAND:
+      learn_around(space_, {start, start + op.args[2]}, mm, verdict);
+      break;
+    case SVMA_CORE_MREMAP_MOVE:
+      learn_around(space_, {VirtAddr(op.args[1]), VirtAddr(op.args[1]) + op.args[2]}, mm, verdict);
+      learn_around(space_, {VirtAddr(op.args[4]), VirtAddr(op.args[4]) + op.args[3]}, mm, verdict);
+      break;
+    default:
+      break;
+  }
+}
+
+void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
+  Touched touched;
+  const Status predicted = Predictor(*this, mm, verdict).apply(op, touched);
+  Comparer comparer(space_, mm, verdict);
+  for (u32 i = 0; i < touched.count; ++i) {
+    if (predicted.ok()) {
+      comparer.compare_layout(touched.range[i]);
+    } else {
+      comparer.adopt_layout(touched.range[i]);
+    }
+  }
+  if (predicted.ok()) return;
+  verdict.unmodelled = 1;
+  verdict.suspect = 1;
+}
+
+void Shadow::release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict) {
+  Comparer(space_, mm, verdict).compare_totals(!downgraded, announced);
+}
+
+void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
+  if (take_facts) {
+    for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+      svma_live_vma live;
+      if (svma_os_live_find(mm, vma->vm_start.value(), &live) != 0) break;
+      if (live.start != vma->vm_start.value()) continue;
+      vma->attrs.anon_vma = live.anon_vma;
+      vma->attrs.anon_singular = live.anon_singular != 0;
+      if (live.anon_vma != 0) ++verdict.facts;
+      if (live.uffd_ctx != 0) {
+        vma->attrs.uffd_ctx = live.uffd_ctx;
+        vma->attrs.vm_flags |= live.flags & kVmUffdFlags;
+        ++verdict.facts;
+      }
+    }
+  }
+  Comparer comparer(space_, mm, verdict);
+  comparer.compare_layout({VirtAddr(0), VirtAddr(~u64{0})});
+  comparer.compare_totals(/*paged=*/true, /*announced=*/true);
+}
+
+}  // namespace svma

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The shadow of one address space, kept in step operation by operation.
+//
+//     begin(op)    the write lock is held, nothing has changed yet: learn what faults changed since
+//     end(op)      the live side has changed: predict, observe the neighbourhood, compare, adopt
+//     release()    the lock is about to be given up: compare the totals
+//
+// A prediction runs the shadow's own algorithms on the operation's arguments. What it may read from the
+// live side is listed in Facts, and each use is counted.
+//
+// Locking: the caller serialises everything on one shadow and holds mmap_lock as abi/core_api.h says.
+#pragma once
+
+#include "abi/core_api.h"
+#include "base/status.hpp"
+#include "base/types.hpp"
+#include "replay/semantics.hpp"
+#include "vma/address_space.hpp"
+#include "vma/reserve.hpp"
+
+namespace svma {
+
+// Conversions between the plain C records at the border and the core's own types.
+VmaAttrs attrs_of(const svma_live_vma& live);
+AddrRange range_of(const svma_live_vma& live);
+svma_live_vma record_of(const Vma& vma);
+
+// A new VMA with the bounds and attributes of `live`, linked into `space`. REQUIRES: nothing is there.
+// RETURNS: -ENOMEM when the pool is empty.
+Status insert_copy(AddressSpace& space, const svma_live_vma& live);
+
+// Inputs that no algorithm can compute. Every read of the live side that feeds a prediction goes
+// through one of these, so that this list is the whole of them.
+enum class Fact : u8 {
+  kAnonVma,        // a fault gave a VMA an anon_vma, or fork made one: which, and is its chain singular
+  kDriverAttrs,    // ->mmap() of a file may change vm_flags, vm_pgoff, vm_file and vm_ops
+  kSharedAnon,     // MAP_SHARED|MAP_ANONYMOUS gets a new shmem file
+  kForkIdentity,   // fork copies a mempolicy or a userfaultfd context to a new object
+  kPartialFailure  // a failed mmap may or may not have unmapped its range already
+};
+
+class Shadow {
+ public:
+  Shadow(const Semantics& semantics, u64 stack_guard_gap)
+      : semantics_(&semantics), space_(stack_guard_gap) {}
+  Shadow(const Shadow&) = delete;
+  Shadow& operator=(const Shadow&) = delete;
+
+  void clear() { space_.clear(); }
+
+  // -ENOMEM when the pool ran empty; the shadow is empty again then.
+  Status load(const void* mm);
+  // Predicts what dup_mmap() makes of `parent`. REQUIRES: empty. -ENOMEM as load().
+  Status fork_from(const Shadow& parent);
+
+  void begin(const svma_op& op, const void* mm, svma_verdict& verdict);
+  void end(const svma_op& op, const void* mm, svma_verdict& verdict);
+  void release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict);
+  void audit(const void* mm, bool take_facts, svma_verdict& verdict);
+  void note_anon_vma(const svma_live_vma& live);
+
+  const AddressSpace& space() const { return space_; }
+
+ private:
+  friend class Predictor;
+  friend class Comparer;
+
+  const Semantics* semantics_;
+  AddressSpace space_;
+};
+
+}  // namespace svma

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The shadow of one mm_struct as Linux kept it up to v6.0: VMAs in a red-black tree with gap
+// augmentation and in an ordered list. Function names are those of mm/mmap.c.
+//
+// Invariants (verify.hpp checks each by name):
+//  - tree and list hold the same VMAs, in address order; no two overlap; bounds are page-aligned;
+//  - the tree is a red-black tree (rb_tree.hpp) and each rb_subtree_gap is exact (gap.hpp);
+//  - map_count is their number, highest_vm_end the end of the last one, 0 without any.
+// The counters of acct() are the caller's business except where a function says so: as in the
+// kernel, accounting and linking are separate steps.
+//
+// Complexity: searches, link and unlink O(log n); next and prev O(1); do_munmap O(k log n) for the
+// k VMAs it touches. Locking: the caller serialises all access; the module holds the shadow's
+// spinlock. Nothing here allocates or sleeps: new VMAs come from a VmaReserve, dead ones go to
+// svma_os_vm_area_free().
+#pragma once
+
+#include "base/check.hpp"
+#include "base/select.hpp"
+#include "base/status.hpp"
+#include "base/types.hpp"
+#include "intrusive/list.hpp"
+#include "intrusive/rb_set.hpp"
+#include "vma/accounting.hpp"
+#include "vma/gap.hpp"
+#include "vma/merge.hpp"
+#include "vma/reserve.hpp"
+#include "vma/vma.hpp"
+
+namespace svma {
+
+// Which part of a split becomes the new VMA; the other keeps its identity.
+enum class SplitSide : u8 { kNewAbove, kNewBelow };
+
+// A request for unmapped space, as struct vm_unmapped_area_info; all in bytes.
+struct UnmappedAreaInfo {
+  u64 length = 0;
+  VirtAddr low_limit;   // inclusive
+  VirtAddr high_limit;  // exclusive
+  u64 align_mask = 0;   // the address satisfies (addr & align_mask) == (align_offset & align_mask)
+  u64 align_offset = 0;
+};
+
+class AddressSpace {
+ public:
+  using Tree = RbSet<Vma, VmaRbHook, GapAugment>;
+  using VmaList = List<Vma, &Vma::list>;
+
+  constexpr AddressSpace() = default;
+  explicit constexpr AddressSpace(u64 stack_guard_gap) : tree_(GapAugment(stack_guard_gap)) {}
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+  ~AddressSpace() { SVMA_DCHECK(list_.empty()); }
+
+  // --- lookup ----------------------------------------------------------------------------------
+
+  // The first VMA that ends above `addr`, whether or not it contains it, or null.
+  Vma* find_vma(VirtAddr addr) const;
+
+  // find_vma(), and in `*prev` the VMA before that position (the last one if the result is null).
+  Vma* find_vma_prev(VirtAddr addr, Vma** prev) const;
+
+  // The first VMA that overlaps `range`, or null.
+  Vma* find_vma_intersection(AddrRange range) const;
+
+  Vma* first() const { return list_.head(); }
+  Vma* last() const { return list_.tail(); }
+  static Vma* next(const Vma* vma) { return VmaList::next(vma); }
+  static Vma* prev(const Vma* vma) { return VmaList::prev(vma); }
+
+  u32 map_count() const { return map_count_; }
+  // The end of the last VMA, 0 without any.
+  VirtAddr highest_vm_end() const { return VirtAddr(GapAugment::vm_end_gap(last())); }
+  u64 stack_guard_gap() const { return tree_.augment().stack_guard_gap(); }  // bytes
+  // `vma` with the room into which a stack may grow.
+  VirtAddr vm_start_gap(const Vma* vma) const {
+    return VirtAddr(tree_.augment().vm_start_gap(vma));
+  }
+
+  // The tree's structure, to show and to compare: root(), parent(x), left(x), right(x), is_red(x).
+  const Tree& tree() const { return tree_; }
+  const VmaList& list() const { return list_; }
+
+  // --- linking ---------------------------------------------------------------------------------
+
+  // Where a VMA at `range` goes: list and tree position in one descent.
+  // REQUIRES: `range` is not empty.
+  // RETURNS: -ENOMEM if a VMA overlaps it, as find_vma_links() in v5.10.
+  Result<VmaLinks> find_vma_links(AddrRange range) const;
+
+  // Links `vma` into list and tree. REQUIRES: `links` is fresh, from find_vma_links(vma->range()).
+  void vma_link(Vma* vma, const VmaLinks& links);
+
+  // find_vma_links() and vma_link(). RETURNS: -ENOMEM on overlap, -EINVAL for bad bounds.
+  Status insert(Vma* vma);
+
+  // Takes `vma` out of tree and list; the caller owns it then. Does not account.
+  void unlink(Vma* vma);
+
+  // Frees all VMAs and resets all counters.
+  void clear();
+
+  // --- change ----------------------------------------------------------------------------------
+
+  // Moves the bounds of `vma` within the space between its neighbours. Does not account.
+  // REQUIRES: `range` is page-aligned, not empty and overlaps no other VMA.
+  void set_bounds(Vma* vma, AddrRange range, PageOffset pgoff);
+
+  // Changes vm_flags, minding that VM_GROWSDOWN moves a gap. Does not account.
+  void set_flags(Vma* vma, VmFlags flags);
+
+  // Replaces all attributes, as set_flags() and set_bounds() would.
+  void set_attrs(Vma* vma, const VmaAttrs& attrs);
+
+  // Gives `vma` new bounds with all that follows for the VMAs above it, as __vma_adjust() in v6.1:
+  //  - `insert`, if given, is the other part of a split and is linked;
+  //  - VMAs wholly covered are freed, one partly covered yields;
+  //  - `expand` says which VMA gains: `vma`, or the one above (merge cases 4 and 8; in case 8 it
+  //    is `vma` that is freed);
+  //  - the gaining VMA takes over an anon_vma if it had none.
+  // REQUIRES: as in the eight cases of merge.hpp. Does not account: the pages were and stay mapped,
+  // or the caller accounts for the new ones.
+  void vma_adjust(Vma* vma, AddrRange range, PageOffset pgoff, Vma* insert, Vma* expand);
+
+  // Cuts `vma` at `addr` in two with the same attributes.
+  // REQUIRES: `addr` is page-aligned and strictly inside. The limit on map_count is the caller's.
+  // RETURNS: -ENOMEM, with nothing changed, if `reserve` is empty.
+  Status split_vma(Vma* vma, VirtAddr addr, SplitSide side, VmaReserve& reserve);
+
+  // Expands `vma` to `range`, over `next` if `range` ends where that does, which is then freed and
+  // whose anon_vma `vma` takes over if it has none. Whether they may merge is the caller's
+  // question; vma_expand() in v6.1. Does not account.
+  // REQUIRES: `range` contains `vma` and overlaps nothing else but, entirely, `next`.
+  void vma_expand(Vma* vma, AddrRange range, PageOffset pgoff, Vma* next);
+
+  // Moves the start of a stack down to the page of `addr`, if that is below it. Limits, guard gap
+  // and accounting are the caller's.
+  // RETURNS: -EFAULT if it does not grow down; -ENOMEM if something is in the way or the page
+  // offset would become negative. Nothing is changed then.
+  Status expand_downwards(Vma* vma, VirtAddr addr);
+
+  // --- merge -----------------------------------------------------------------------------------
+
+  // What vma_merge() would do with the same arguments.
+  MergePlan plan_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs) const;
+
+  // Merges `range`, which has or is about to get `attrs`, with its neighbours, as vma_merge() in
+  // v6.1. `prev` is the last VMA that starts below `range`, null if there is none. `range` is a
+  // hole, or lies within one VMA: at the end of `prev` (case 4) or at the start of the VMA behind
+  // `prev`. Absorbed VMAs are freed. Does not account.
+  // RETURNS: the VMA that now covers `range`, or null if nothing was done. Its flags are not
+  // changed; they may differ in VM_SOFTDIRTY.
+  Vma* vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs);
+
+  // --- removal ---------------------------------------------------------------------------------
+
+  // The most VMAs a munmap may need from its reserve: both ends split.
+  static constexpr unsigned kMunmapReserve = 2;
+
+  // Unmaps `range`: splits at both ends, detaches, accounts (all counters of acct()), frees.
+  // RETURNS: -EINVAL for a bad range; -ENOMEM if a VMA would be split in the middle with map_count
+  // at its limit, or `reserve` has too few VMAs. On failure nothing has changed. (The kernel may
+  // leave the first split behind when the second fails for want of memory. What its allocator
+  // does cannot be predicted.)
+  Status do_munmap(AddrRange range, VmaReserve& reserve, u32 max_map_count);
+
+  // --- unmapped space --------------------------------------------------------------------------
+
+  // The lowest / highest address at which `info` fits, by the algorithm of v5.10 (unmapped_area.cc
+  // tells how v6.1 differs). RETURNS: -ENOMEM if there is none.
+  Result<VirtAddr> unmapped_area(const UnmappedAreaInfo& info) const;
+  Result<VirtAddr> unmapped_area_topdown(const UnmappedAreaInfo& info) const;
+
+  // --- accounting ------------------------------------------------------------------------------
+
+  Accounting& acct() { return acct_; }
+  const Accounting& acct() const { return acct_; }
+  void vm_stat_account(VmFlags flags, i64 pages) { svma::vm_stat_account(acct_, flags, pages); }
+
+ private:
+  friend class VerifierTestPeer;
+
+  bool descend(AddrRange range, VmaLinks* links) const;
+  void link_at(Vma* vma, VmaLinks links);
+
+  // Unlinks and frees.
+  void remove_vma(Vma* vma);
+
+  // Accounts for and removes all VMAs from `vma` on that start below `end`.
+  void detach_vmas_to_be_unmapped(Vma* vma, VirtAddr end);
+
+  Tree tree_;
+  VmaList list_;
+  u32 map_count_ = 0;
+  Accounting acct_;
+};
+
+inline Vma* AddressSpace::find_vma(VirtAddr addr) const {
+  Vma* found = nullptr;
+  RbNode* node = tree_.rb_root().node;
+  while (node) {
+    Vma* const vma = VmaRbHook::element(node);
+    // Whether it contains addr, in one comparison: below vm_start the difference wraps around.
+    if (addr - vma->vm_start < vma->vm_end - vma->vm_start) return vma;
+    found = select_above(vma->vm_end.value(), addr.value(), vma, found);
+    node = select_above(vma->vm_end.value(), addr.value(), node->left(), node->right());
+  }
+  return found;
+}
+
+}  // namespace svma

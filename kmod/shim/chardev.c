@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /dev/svma: validate, call, copy. The interface is described in uapi/svma.h. */
+#include "svma.h"
+
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/pid_namespace.h>
+#include <linux/poll.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/utsname.h>
+
+/* Records copied under the lock of a shadow in one go. */
+#define SVMA_CHUNK 512u
+
+static struct mm_struct *mm_of_pid(pid_t nr, struct pid **tgid)
+{
+	struct task_struct *task;
+	struct mm_struct *mm;
+	struct pid *pid = find_get_pid(nr);
+
+	if (!pid)
+		return ERR_PTR(-ESRCH);
+	task = get_pid_task(pid, PIDTYPE_PID);
+	put_pid(pid);
+	if (!task)
+		return ERR_PTR(-ESRCH);
+	mm = get_task_mm(task);
+	if (!mm)
+		mm = ERR_PTR(task->flags & PF_KTHREAD ? -EINVAL : -ESRCH);
+	else if (tgid)
+		*tgid = get_pid(task_tgid(task));
+	put_task_struct(task);
+	return mm;
+}
+
+int svma_track_pid(struct svma_session *session, pid_t nr, u32 flags, u64 *id)
+{
+	struct pid *tgid = NULL;
+	struct mm_struct *mm = mm_of_pid(nr, &tgid);
+	int err;
+
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	err = mutex_lock_interruptible(&svma_admin);
+	if (!err) {
+		err = svma_attach(session, mm, tgid, flags, id);
+		mutex_unlock(&svma_admin);
+	}
+	put_pid(tgid);
+	mmput(mm);
+	return err;
+}
+
+struct svma_tracked *svma_tracked_of_pid(pid_t nr)
+{
+	struct mm_struct *mm = mm_of_pid(nr, NULL);
+	struct svma_tracked *t;
+
+	if (IS_ERR(mm))
+		return NULL;
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	if (t && !kref_get_unless_zero(&t->ref))
+		t = NULL;
+	rcu_read_unlock();
+	mmput(mm);
+	return t;
+}
+
+int svma_untrack_id(struct svma_session *session, u64 id)
+{
+	struct svma_tracked *t = svma_tracked_get(id);
+	int err = -ENOENT;
+
+	if (!t)
+		return err;
+	mutex_lock(&svma_admin);
+	if (t->session == session) {
+		svma_tracked_retire(t);
+		svma_bury();
+		err = 0;
+	}
+	mutex_unlock(&svma_admin);
+	svma_tracked_put(t);
+	return err;
+}
+
+static struct svma_tracked *get_by(u64 id, pid_t pid)
+{
+	return id ? svma_tracked_get(id) : svma_tracked_of_pid(pid);
+}
+
+/* --- one function per request; each gets its argument copied in and checked --------------------- */
+
+static int do_version(struct svma_session *session, struct svma_version *arg)
+{
+	bool same = arg->abi == SVMA_ABI_VERSION;
+
+	if (arg->reserved)
+		return -EINVAL;
+	arg->abi = SVMA_ABI_VERSION;
+	arg->features = 0;
+	strscpy(arg->module, SVMA_MODULE_VERSION, sizeof(arg->module));
+	strscpy(arg->kernel, init_utsname()->release, sizeof(arg->kernel));
+	session->agreed = same;
+	return same ? 0 : -EPROTO;
+}
+
+static int do_track(struct svma_session *session, struct svma_track *arg)
+{
+	const u32 known = SVMA_TRACK_DESCENDANTS | SVMA_TRACK_CHILDREN;
+	u32 flags = arg->flags & SVMA_TRACK_DESCENDANTS ? SVMA_MM_DESCENDANTS : 0;
+
+	if (arg->flags & ~known || arg->reserved)
+		return -EINVAL;
+	if (arg->flags & SVMA_TRACK_CHILDREN) {
+		if (arg->pid)
+			return -EINVAL;
+		session->children_flags = flags;
+		WRITE_ONCE(session->children, true);
+		arg->mm_id = 0;
+		return 0;
+	}
+	if (arg->pid <= 0)
+		return -EINVAL;
+	return svma_track_pid(session, arg->pid, flags, &arg->mm_id);
+}
+
+static int do_untrack(struct svma_session *session, struct svma_untrack *arg)
+{
+	struct svma_tracked *t;
+	u64 id = arg->mm_id;
+
+	if (arg->flags || arg->reserved)
+		return -EINVAL;
+	if (!id) {
+		t = svma_tracked_of_pid(arg->pid);
+		if (!t)
+			return -ENOENT;
+		id = t->id;
+		svma_tracked_put(t);
+	}
+	return svma_untrack_id(session, id);
+}
+
+static u32 tracked_ids(struct svma_session *only, u64 *ids, u32 room)
+{
+	struct svma_session *s;
+	struct svma_tracked *t;
+	u32 n = 0;
+
+	spin_lock(&svma_table_lock);
+	list_for_each_entry(s, &svma_sessions, node) {
+		if (only && s != only)
+			continue;
+		list_for_each_entry(t, &s->tracked, node) {
+			if (n < room)
+				ids[n] = t->id;
+			n++;
+		}
+	}
+	spin_unlock(&svma_table_lock);
+	return n;
+}
+
+static int do_list(struct svma_session *session, struct svma_list *arg)
+{
+	struct svma_mm __user *to = u64_to_user_ptr(arg->buffer);
+	u32 room = min_t(u32, arg->capacity, 65536);
+	struct svma_tracked *t;
+	struct svma_mm mm;
+	u32 i, n, out = 0;
+	int err = 0;
+	u64 *ids;
+
+	if (arg->flags & ~SVMA_LIST_MINE)
+		return -EINVAL;
+	ids = kvcalloc(room + 1, sizeof(*ids), GFP_KERNEL);
+	if (!ids)
+		return -ENOMEM;
+	spin_lock(&session->lock);
+	session->events = 0;
+	spin_unlock(&session->lock);
+	n = tracked_ids(arg->flags & SVMA_LIST_MINE ? session : NULL, ids, room);
+	for (i = 0; i < min(n, room) && !err; i++) {
+		t = svma_tracked_get(ids[i]);
+		if (!t)
+			continue; /* gone since */
+		svma_fill_mm(t, session, &mm);
+		svma_tracked_put(t);
+		if (copy_to_user(&to[out++], &mm, sizeof(mm)))
+			err = -EFAULT;
+	}
+	kvfree(ids);
+	/* Those that ended meanwhile are not there; what did not fit is. */
+	arg->count = n <= room ? out : n;
+	return err;
+}
+
+static int do_mm(struct svma_session *session, struct svma_mm *arg)
+{
+	struct svma_tracked *t = get_by(arg->mm_id, arg->pid);
+
+	if (!t)
+		return -ENOENT;
+	svma_fill_mm(t, session, arg);
+	svma_tracked_put(t);
+	return 0;
+}
+
+static u32 reported_health(const struct svma_tracked *t)
+{
+	return t->health == SVMA_CLEAN && t->starting ? SVMA_STARTING : t->health;
+}
+
+static int do_snapshot(struct svma_session *session, struct svma_snapshot *arg)
+{
+	u32 room = min(arg->capacity, SVMA_CHUNK);
+	struct svma_live_totals totals;
+	struct svma_vma *records = NULL;
+	struct svma_tracked *t;
+	struct svma_node node;
+	u64 at = arg->start;
+	int err = 0;
+
+	if (arg->flags)
+		return -EINVAL;
+	if (room) {
+		records = kvcalloc(room, sizeof(*records), GFP_KERNEL);
+		if (!records)
+			return -ENOMEM;
+	}
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t) {
+		kvfree(records);
+		return -ENOENT;
+	}
+	arg->count = 0;
+	spin_lock(&t->lock);
+	arg->mm_id = t->id;
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	arg->busy = t->unmapping != 0;
+	svma_core_totals(t->shadow, &totals);
+	while (arg->count < room && !svma_core_find(t->shadow, at, &node)) {
+		svma_record(&node, &records[arg->count++]);
+		at = node.vma.end;
+	}
+	arg->more = !svma_core_find(t->shadow, at, &node);
+	spin_unlock(&t->lock);
+	svma_tracked_put(t);
+	memcpy(&arg->totals, &totals, sizeof(arg->totals));
+	if (arg->count &&
+	    copy_to_user(u64_to_user_ptr(arg->buffer), records, arg->count * sizeof(*records)))
+		err = -EFAULT;
+	kvfree(records);
+	return err;
+}
+
+static int do_find(struct svma_session *session, struct svma_find *arg)
+{
+	struct svma_tracked *t;
+	struct svma_node node;
+
+	if (arg->flags || arg->reserved)
+		return -EINVAL;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t)
+		return -ENOENT;
+	arg->found = 0;
+	memset(&arg->vma, 0, sizeof(arg->vma));
+	memset(&arg->prev, 0, sizeof(arg->prev));
+	spin_lock(&t->lock);
+	arg->mm_id = t->id;
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	if (!svma_core_find(t->shadow, arg->addr, &node)) {
+		svma_record(&node, &arg->vma);
+		arg->found |= 1;
+	}
+	if (!svma_core_find_prev(t->shadow, arg->addr, &node)) {
+		svma_record(&node, &arg->prev);
+		arg->found |= 2;
+	}
+	spin_unlock(&t->lock);
+	svma_tracked_put(t);
+	return 0;
+}
+
+static int do_gap(struct svma_session *session, struct svma_gap *arg)
+{
+	struct svma_gap_query query = {
+		.length = arg->length,
+		.low_limit = arg->low_limit,
+		.high_limit = arg->high_limit,
+		.align_mask = arg->align_mask,
+		.align_offset = arg->align_offset,
+		.topdown = arg->flags & SVMA_GAP_TOPDOWN,
+	};
+	struct svma_tracked *t;
+	svma_u64 result;
+	int err;
+
+	if (arg->flags & ~SVMA_GAP_TOPDOWN || arg->reserved)
+		return -EINVAL;
+	if (!arg->length || !PAGE_ALIGNED(arg->length) || arg->low_limit > arg->high_limit ||
+	    arg->high_limit > TASK_SIZE_MAX || (arg->align_mask & (arg->align_mask + 1)))
+		return -EINVAL;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t)
+		return -ENOENT;
+	spin_lock(&t->lock);
+	arg->mm_id = t->id;
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	err = svma_core_gap(t->shadow, &query, &result);
+	spin_unlock(&t->lock);
+	svma_tracked_put(t);
+	arg->error = err ? ENOMEM : 0;
+	arg->result = err ? 0 : result;
+	return 0;
+}
+
+static int do_stats(struct svma_session *session, struct svma_stats *arg)
+{
+	struct svma_session *s;
+	struct svma_counts sum;
+
+	if (arg->flags & ~SVMA_STATS_MODULE)
+		return -EINVAL;
+	if (arg->flags & SVMA_STATS_MODULE) {
+		mutex_lock(&svma_admin);
+		arg->counts = svma_ended_counts;
+		/* Sessions come and go under svma_admin and svma_table_lock; with the first held none goes. */
+		list_for_each_entry(s, &svma_sessions, node) {
+			svma_session_sum(s, &sum);
+			svma_counts_add(&arg->counts, &sum);
+		}
+		arg->tracked = atomic_read(&svma_nr_tracked);
+		arg->tracked_ever = svma_tracked_ever;
+		mutex_unlock(&svma_admin);
+	} else {
+		svma_session_sum(session, &arg->counts);
+		arg->tracked = tracked_ids(session, NULL, 0);
+		arg->tracked_ever = session->tracked_ever;
+	}
+	arg->vmas = svma_vma_pool.nr_total - svma_vma_pool.nr_free;
+	arg->memory = svma_memory_used();
+	arg->memory_cap = svma_memory_cap();
+	arg->pool_free = svma_vma_pool.nr_free;
+	arg->pool_empty = svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty;
+	arg->canary_failures = svma_canary_failures;
+	return 0;
+}
+
+static int do_probes(struct svma_session *session, struct svma_probes *arg)
+{
+	struct svma_probe __user *to = u64_to_user_ptr(arg->buffer);
+	u32 i;
+
+	if (arg->flags)
+		return -EINVAL;
+	for (i = 0; i < svma_nr_probes && i < arg->capacity; i++) {
+		struct svma_probe_entry *entry = &svma_probe_table[i];
+		struct svma_probe probe = {};
+
+		strscpy(probe.symbol, entry->symbol, sizeof(probe.symbol));
+		strscpy(probe.role, entry->role, sizeof(probe.role));
+		probe.state = (entry->found ? SVMA_PROBE_FOUND : 0) | (entry->armed ? SVMA_PROBE_ARMED : 0) |
+			      (entry->required ? SVMA_PROBE_REQUIRED : 0) |
+			      (entry->entry ? SVMA_PROBE_RETURN : 0);
+		probe.hits = atomic64_read(&entry->hits);
+		probe.missed = svma_probe_missed(entry);
+		if (copy_to_user(&to[i], &probe, sizeof(probe)))
+			return -EFAULT;
+	}
+	arg->count = svma_nr_probes;
+	return 0;
+}
+
+static int do_divergences(struct svma_session *session, struct svma_divergences *arg)
+{
+	struct svma_divergence __user *to = u64_to_user_ptr(arg->buffer);
+	u32 n;
+
+	if (arg->flags)
+		return -EINVAL;
+	spin_lock(&session->lock);
+	n = session->nr_reports;
+	arg->lost = session->lost_reports;
+	spin_unlock(&session->lock);
+	/* Reports are only ever added, so the first n stay as they are. */
+	if (copy_to_user(to, session->reports, min(n, arg->capacity) * sizeof(*to)))
+		return -EFAULT;
+	arg->count = n;
+	return 0;
+}
+
+/* --- the dispatcher ------------------------------------------------------------------------------ */
+
+union svma_argument {
+	u32 size;
+	struct svma_version version;
+	struct svma_track track;
+	struct svma_untrack untrack;
+	struct svma_list list;
+	struct svma_mm mm;
+	struct svma_snapshot snapshot;
+	struct svma_find find;
+	struct svma_gap gap;
+	struct svma_stats stats;
+	struct svma_probes probes;
+	struct svma_divergences divergences;
+};
+
+static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
+{
+	switch (nr) {
+	case _IOC_NR(SVMA_IOC_VERSION):
+		return do_version(session, &arg->version);
+	case _IOC_NR(SVMA_IOC_TRACK):
+		return do_track(session, &arg->track);
+	case _IOC_NR(SVMA_IOC_UNTRACK):
+		return do_untrack(session, &arg->untrack);
+	case _IOC_NR(SVMA_IOC_LIST):
+		return do_list(session, &arg->list);
+	case _IOC_NR(SVMA_IOC_MM):
+		return do_mm(session, &arg->mm);
+	case _IOC_NR(SVMA_IOC_SNAPSHOT):
+		return do_snapshot(session, &arg->snapshot);
+	case _IOC_NR(SVMA_IOC_FIND):
+		return do_find(session, &arg->find);
+	case _IOC_NR(SVMA_IOC_GAP):
+		return do_gap(session, &arg->gap);
+	case _IOC_NR(SVMA_IOC_STATS):
+		return do_stats(session, &arg->stats);
+	case _IOC_NR(SVMA_IOC_PROBES):
+		return do_probes(session, &arg->probes);
+	case _IOC_NR(SVMA_IOC_DIVERGENCES):
+		return do_divergences(session, &arg->divergences);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
+{
+	static const unsigned int requests[] = {
+		SVMA_IOC_VERSION, SVMA_IOC_TRACK,    SVMA_IOC_UNTRACK, SVMA_IOC_LIST,
+		SVMA_IOC_MM,	  SVMA_IOC_SNAPSHOT, SVMA_IOC_FIND,    SVMA_IOC_GAP,
+		SVMA_IOC_STATS,	  SVMA_IOC_PROBES,   SVMA_IOC_DIVERGENCES,
+	};
+	struct svma_session *session = file->private_data;
+	void __user *at = (void __user *)user;
+	unsigned int nr = _IOC_NR(cmd);
+	union svma_argument *arg;
+	u32 size;
+	int err;
+
+	if (_IOC_TYPE(cmd) != SVMA_IOC_MAGIC || nr >= ARRAY_SIZE(requests) || cmd != requests[nr])
+		return -ENOTTY;
+	if (!session->agreed && cmd != SVMA_IOC_VERSION)
+		return -EPROTO;
+	size = _IOC_SIZE(cmd);
+	arg = kzalloc(sizeof(*arg), GFP_KERNEL);
+	if (!arg)
+		return -ENOMEM;
+	err = -EFAULT;
+	if (copy_from_user(arg, at, size))
+		goto out;
+	err = -EINVAL;
+	if (arg->size != size)
+		goto out;
+	err = dispatch(session, nr, arg);
+	/* A version that does not fit is answered with ours. */
+	if ((!err || err == -EPROTO) && copy_to_user(at, arg, size))
+		err = -EFAULT;
+out:
+	kfree(arg);
+	return err;
+}
+
+static int svma_open(struct inode *inode, struct file *file)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	file->private_data = svma_session_create();
+	return file->private_data ? 0 : -ENOMEM;
+}
+
+static int svma_release(struct inode *inode, struct file *file)
+{
+	svma_session_close(file->private_data);
+	return 0;
+}
+
+static __poll_t svma_poll(struct file *file, poll_table *wait)
+{
+	struct svma_session *session = file->private_data;
+
+	poll_wait(file, &session->wait, wait);
+	return READ_ONCE(session->events) >= SVMA_BURST ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static const struct file_operations svma_fops = {
+	.owner = THIS_MODULE,
+	.open = svma_open,
+	.release = svma_release,
+	.unlocked_ioctl = svma_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.poll = svma_poll,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice svma_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "svma",
+	.fops = &svma_fops,
+	.mode = 0600,
+};
+
+int svma_chardev_init(void)
+{
+	return misc_register(&svma_device);
+}
+
+void svma_chardev_exit(void)
+{
+	misc_deregister(&svma_device);
+}

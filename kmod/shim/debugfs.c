@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /sys/kernel/debug/svma: track, probes, stats, and per tracked process maps, tree, list, gaps, health,
+ * divergences. Addresses are those of user space; kernel objects appear hashed.
+ */
+#include "svma.h"
+
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/kdev_t.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/uaccess.h>
+
+static struct dentry *root;
+static struct svma_session *session; /* owns what "track" tracks */
+
+/* --- a walk over the VMAs of one shadow: position = address -------------------------------------- */
+
+static bool node_at(struct svma_tracked *t, u64 addr, struct svma_node *node)
+{
+	bool found;
+
+	spin_lock(&t->lock);
+	found = t->health != SVMA_GONE && !svma_core_find(t->shadow, addr, node);
+	spin_unlock(&t->lock);
+	return found;
+}
+
+struct walk {
+	struct svma_tracked *t;
+	struct svma_node node;
+};
+
+static void *walk_to(struct seq_file *m, loff_t *pos)
+{
+	struct walk *walk = m->private;
+
+	return node_at(walk->t, *pos, &walk->node) ? walk : NULL;
+}
+
+static void *walk_start(struct seq_file *m, loff_t *pos)
+{
+	return walk_to(m, pos);
+}
+
+static void *walk_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct walk *walk = v;
+
+	*pos = walk->node.vma.end;
+	return walk_to(m, pos);
+}
+
+static void walk_stop(struct seq_file *m, void *v)
+{
+}
+
+static int walk_open(struct inode *inode, struct file *file, const struct seq_operations *ops)
+{
+	struct svma_tracked *t = inode->i_private;
+	struct walk *walk;
+
+	/* The file is removed before the last reference goes, and debugfs waits for us. */
+	kref_get(&t->ref);
+	walk = __seq_open_private(file, ops, sizeof(*walk));
+	if (!walk) {
+		svma_tracked_put(t);
+		return -ENOMEM;
+	}
+	walk->t = t;
+	return 0;
+}
+
+static int walk_release(struct inode *inode, struct file *file)
+{
+	struct walk *walk = ((struct seq_file *)file->private_data)->private;
+
+	svma_tracked_put(walk->t);
+	return seq_release_private(inode, file);
+}
+
+static int maps_show(struct seq_file *m, void *v)
+{
+	const struct svma_live_vma *vma = &((struct walk *)v)->node.vma;
+
+	seq_printf(m, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu\n", vma->start, vma->end,
+		   vma->flags & VM_READ ? 'r' : '-', vma->flags & VM_WRITE ? 'w' : '-',
+		   vma->flags & VM_EXEC ? 'x' : '-', vma->flags & VM_MAYSHARE ? 's' : 'p',
+		   vma->file ? vma->pgoff << PAGE_SHIFT : 0, MAJOR(vma->dev), MINOR(vma->dev), vma->ino);
+	return 0;
+}
+
+static int tree_show(struct seq_file *m, void *v)
+{
+	const struct svma_node *node = &((struct walk *)v)->node;
+
+	seq_printf(m, "%*s%c %llx-%llx gap %llx", (int)(2 * node->depth), "", node->red ? 'R' : 'B',
+		   node->vma.start, node->vma.end, node->gap);
+	if (node->parent == SVMA_CORE_NO_VMA)
+		seq_puts(m, " root\n");
+	else
+		seq_printf(m, " parent %llx\n", node->parent);
+	return 0;
+}
+
+static int list_show(struct seq_file *m, void *v)
+{
+	const struct svma_live_vma *vma = &((struct walk *)v)->node.vma;
+
+	seq_printf(m, "%llx-%llx flags %llx pgoff %llx anon_vma %llx%s\n", vma->start, vma->end, vma->flags,
+		   vma->pgoff, svma_hash(vma->anon_vma), vma->anon_singular ? " singular" : "");
+	return 0;
+}
+
+static int gaps_show(struct seq_file *m, void *v)
+{
+	struct walk *walk = v;
+	const struct svma_live_vma *vma = &walk->node.vma;
+	struct svma_node prev;
+	u64 below = 0;
+
+	spin_lock(&walk->t->lock);
+	if (!svma_core_find_prev(walk->t->shadow, vma->start, &prev))
+		below = prev.vma.end;
+	spin_unlock(&walk->t->lock);
+	if (vma->start > below)
+		seq_printf(m, "%llx-%llx %llu KiB\n", below, vma->start, (vma->start - below) >> 10);
+	return 0;
+}
+
+#define WALK_FILE(name)                                                                                  \
+	static const struct seq_operations name##_ops = {                                                \
+		.start = walk_start, .next = walk_next, .stop = walk_stop, .show = name##_show           \
+	};                                                                                               \
+	static int name##_open(struct inode *inode, struct file *file)                                   \
+	{                                                                                                \
+		return walk_open(inode, file, &name##_ops);                                              \
+	}                                                                                                \
+	static const struct file_operations name##_fops = {                                              \
+		.owner = THIS_MODULE, .open = name##_open, .read = seq_read, .llseek = seq_lseek,        \
+		.release = walk_release,                                                                 \
+	}
+
+WALK_FILE(maps);
+WALK_FILE(tree);
+WALK_FILE(list);
+WALK_FILE(gaps);
+
+/* --- one page of text each ------------------------------------------------------------------------- */
+
+static void show_counts(struct seq_file *m, const struct svma_counts *counts)
+{
+	unsigned int i;
+
+	seq_printf(m, "operations %llu\ncompared %llu\nequal %llu\ndivergent %llu\nunmodelled %llu\n",
+		   counts->operations, counts->compared, counts->equal, counts->divergent, counts->unmodelled);
+	seq_printf(m, "missed %llu\nresyncs %llu\nfacts %llu\n", counts->missed, counts->resyncs,
+		   counts->facts);
+	for (i = 0; i < SVMA_OP_COUNT; i++) {
+		if (counts->by_operation[i] || counts->unmodelled_by_operation[i])
+			seq_printf(m, "operation %s %llu unmodelled %llu\n", svma_operation_names[i],
+				   counts->by_operation[i], counts->unmodelled_by_operation[i]);
+	}
+}
+
+static int health_show(struct seq_file *m, void *unused)
+{
+	struct svma_tracked *t = m->private;
+	svma_u64 where = 0;
+	struct svma_mm mm;
+	char what[32];
+	int err;
+
+	svma_fill_mm(t, NULL, &mm);
+	spin_lock(&t->lock);
+	err = svma_core_verify(t->shadow, what, sizeof(what), &where);
+	spin_unlock(&t->lock);
+	seq_printf(m, "health %s\nseq %llu\nmap_count %llu\n", svma_health_names[mm.health], mm.seq,
+		   mm.totals.map_count);
+	if (err)
+		seq_printf(m, "invariant %s broken at %llx\n", what, where);
+	else
+		seq_puts(m, "invariants hold\n");
+	show_counts(m, &mm.counts);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(health);
+
+static void show_side(struct seq_file *m, const char *name, const struct svma_vma *vma)
+{
+	if (vma->start == SVMA_NONE)
+		seq_printf(m, "  %s none\n", name);
+	else
+		seq_printf(m, "  %s %llx-%llx flags %llx pgoff %llx dev %x ino %llu anon_vma %llx\n", name,
+			   vma->start, vma->end, vma->flags, vma->pgoff, vma->dev, vma->ino, vma->anon_vma);
+}
+
+static int divergences_show(struct seq_file *m, void *unused)
+{
+	struct svma_tracked *t = m->private;
+	struct svma_session *s = t->session;
+	unsigned int i, n;
+
+	spin_lock(&s->lock);
+	n = s->nr_reports;
+	spin_unlock(&s->lock);
+	for (i = 0; i < n; i++) {
+		const struct svma_divergence *d = &s->reports[i];
+
+		if (d->mm_id != t->id)
+			continue;
+		seq_printf(m, "%s %s field %s result %lld args %llx %llx %llx %llx %llx %llx predicted %llu observed %llu\n",
+			   d->unmodelled ? "unmodelled" : "divergence", svma_operation_names[d->operation],
+			   svma_field_name(d->field), d->result, d->args[0], d->args[1], d->args[2], d->args[3],
+			   d->args[4], d->args[5], d->predicted_value, d->observed_value);
+		show_side(m, "predicted", &d->predicted);
+		show_side(m, "observed ", &d->observed);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(divergences);
+
+static int probes_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	seq_puts(m, "symbol                   found armed       hits missed role\n");
+	for (i = 0; i < svma_nr_probes; i++) {
+		struct svma_probe_entry *entry = &svma_probe_table[i];
+
+		seq_printf(m, "%-24s %-5s %-5s %10lld %6llu %s\n", entry->symbol,
+			   entry->found ? "yes" : "no", entry->armed ? "yes" : "no",
+			   (long long)atomic64_read(&entry->hits), svma_probe_missed(entry), entry->role);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(probes);
+
+static int stats_show(struct seq_file *m, void *unused)
+{
+	struct svma_counts all, sum;
+	struct svma_session *s;
+
+	mutex_lock(&svma_admin);
+	all = svma_ended_counts;
+	list_for_each_entry(s, &svma_sessions, node) {
+		svma_session_sum(s, &sum);
+		svma_counts_add(&all, &sum);
+	}
+	mutex_unlock(&svma_admin);
+	seq_printf(m, "tracked %d\ntracked_ever %llu\nmemory %lu\nmemory_cap %lu\n",
+		   atomic_read(&svma_nr_tracked), svma_tracked_ever, svma_memory_used(), svma_memory_cap());
+	seq_printf(m, "vmas %lu\npool_free %lu\npool_empty %lu\ncanary_failures %llu\n",
+		   svma_vma_pool.nr_total - svma_vma_pool.nr_free, svma_vma_pool.nr_free,
+		   svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty,
+		   svma_canary_failures);
+	show_counts(m, &all);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+/* --- track: a pid tracks, a negative one untracks --------------------------------------------------- */
+
+static ssize_t track_write(struct file *file, const char __user *user, size_t size, loff_t *pos)
+{
+	struct svma_tracked *t;
+	long nr;
+	u64 id;
+	int err;
+
+	err = kstrtol_from_user(user, size, 10, &nr);
+	if (err)
+		return err;
+	if (!nr || nr > INT_MAX || nr < -INT_MAX)
+		return -EINVAL;
+	if (nr > 0) {
+		err = svma_track_pid(session, nr, SVMA_MM_DESCENDANTS, &id);
+		return err ? err : size;
+	}
+	t = svma_tracked_of_pid(-nr);
+	if (!t)
+		return -ENOENT;
+	id = t->id;
+	svma_tracked_put(t);
+	err = svma_untrack_id(session, id);
+	return err ? err : size;
+}
+
+static int track_show(struct seq_file *m, void *unused)
+{
+	struct svma_session *s;
+	struct svma_tracked *t;
+
+	spin_lock(&svma_table_lock);
+	list_for_each_entry(s, &svma_sessions, node) {
+		list_for_each_entry(t, &s->tracked, node)
+			seq_printf(m, "%d %.16s %s\n", pid_nr(t->pid), t->comm, svma_health_names[t->health]);
+	}
+	spin_unlock(&svma_table_lock);
+	return 0;
+}
+
+static int track_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, track_show, NULL);
+}
+
+static const struct file_operations track_fops = {
+	.owner = THIS_MODULE,
+	.open = track_open,
+	.read = seq_read,
+	.write = track_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+/* --- directories -------------------------------------------------------------------------------------- */
+
+static void make_dir(struct svma_tracked *t)
+{
+	struct dentry *dir;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", pid_nr(t->pid));
+	/* The former mm of a process that is in exec may still be there; then wait for its burial. */
+	dir = debugfs_lookup(name, root);
+	if (dir) {
+		dput(dir);
+		return;
+	}
+	dir = debugfs_create_dir(name, root);
+	if (IS_ERR(dir))
+		return;
+	debugfs_create_file("maps", 0400, dir, t, &maps_fops);
+	debugfs_create_file("tree", 0400, dir, t, &tree_fops);
+	debugfs_create_file("list", 0400, dir, t, &list_fops);
+	debugfs_create_file("gaps", 0400, dir, t, &gaps_fops);
+	debugfs_create_file("health", 0400, dir, t, &health_fops);
+	debugfs_create_file("divergences", 0400, dir, t, &divergences_fops);
+	t->dir = dir;
+}
+
+static struct svma_tracked *without_dir(void)
+{
+	struct svma_tracked *t, *found = NULL;
+	struct svma_session *s;
+
+	spin_lock(&svma_table_lock);
+	list_for_each_entry(s, &svma_sessions, node) {
+		list_for_each_entry(t, &s->tracked, node) {
+			if (!t->listed && t->pid && !t->starting && !found) {
+				found = t;
+				t->listed = true;
+			}
+		}
+	}
+	spin_unlock(&svma_table_lock);
+	return found;
+}
+
+void svma_debugfs_update(void)
+{
+	struct svma_tracked *t;
+
+	/* Burials need svma_admin, which is held: what is found stays. */
+	while ((t = without_dir()))
+		make_dir(t);
+}
+
+void svma_debugfs_remove_mm(struct svma_tracked *t)
+{
+	debugfs_remove(t->dir);
+	t->dir = NULL;
+}
+
+int svma_debugfs_init(void)
+{
+	session = svma_session_create();
+	if (!session)
+		return -ENOMEM;
+	root = debugfs_create_dir("svma", NULL);
+	debugfs_create_file("track", 0600, root, NULL, &track_fops);
+	debugfs_create_file("probes", 0400, root, NULL, &probes_fops);
+	debugfs_create_file("stats", 0400, root, NULL, &stats_fops);
+	return 0;
+}
+
+void svma_debugfs_exit(void)
+{
+	/* Waits for readers; nobody can begin to track through here any more. */
+	debugfs_remove(root);
+	svma_session_close(session);
+}

@@ -1,0 +1,663 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The probe table and its handlers.
+ *
+ * One writer at a time: everything between taking mmap_lock for writing and giving it up belongs to one
+ * task, so a tracked mm has room for one open operation. An operation opens at the entry of the function
+ * that carries it out and closes at its return; functions called inside are part of it and ignored. What
+ * has no return that could be used closes when the next operation opens or when the lock is given up:
+ *
+ *   mmap_lock taken ... open ... close ... open ... close ... up_write(): totals compared
+ *                                 (unmap only) open ... downgrade_write(): closed, compared ... return
+ *
+ * Handlers run in the task that changes the mm, with preemption off. They take spinlocks of this
+ * module only, allocate from pools only, and do work in proportion to what the kernel itself does there.
+ */
+#include "svma.h"
+
+#include <linux/mempolicy.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+
+static atomic64_t next_op_id = ATOMIC64_INIT(0);
+
+static void count_hit(struct kprobe *kp)
+{
+	struct svma_probe_entry *entry = container_of(kp, struct svma_probe_entry, kp);
+
+	atomic64_inc(&entry->hits);
+}
+
+static void count_hit_ri(struct kretprobe_instance *ri)
+{
+	atomic64_inc(&container_of(get_kretprobe(ri), struct svma_probe_entry, rp)->hits);
+}
+
+/* --- the open operation ------------------------------------------------------------------------- */
+
+/* These have no return probe: they end when the next one begins or the lock is given up. */
+static bool ends_by_itself(u32 kind)
+{
+	return kind == SVMA_CORE_MODIFY || kind == SVMA_CORE_MREMAP_EXPAND;
+}
+
+static void end_operation(struct svma_tracked *t, s64 result)
+{
+	struct svma_verdict verdict = {};
+
+	t->op.result = result;
+	t->op_open = false;
+	t->announced = true;
+	svma_core_end(t->shadow, &t->op, t->mm, &verdict);
+	svma_account(t, &t->op, &verdict);
+}
+
+/*
+ * Open @op on @t. Returns its number, or 0 when it is part of another operation or @t is not in step.
+ * tracked->lock held, mmap_lock held for writing by the caller's task.
+ */
+static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
+{
+	struct svma_verdict verdict = {};
+
+	if (t->health != SVMA_CLEAN || t->forking)
+		return 0;
+	if (t->op_open) {
+		if (!ends_by_itself(t->op.kind))
+			return 0;
+		/* vma_merge() inside mremap's growth in place is its own step, move_vma() replaces it. */
+		if (t->op.kind == SVMA_CORE_MREMAP_EXPAND && op->kind == SVMA_CORE_MODIFY)
+			return 0;
+		if (t->op.kind == SVMA_CORE_MREMAP_EXPAND && op->kind == SVMA_CORE_MREMAP_MOVE)
+			t->op_open = false;
+		else
+			end_operation(t, 0);
+		if (t->health != SVMA_CLEAN)
+			return 0;
+	}
+	t->op = *op;
+	t->op.map_count_limit = svma_max_map_count();
+	t->op_id = atomic64_inc_return(&next_op_id);
+	t->op_open = true;
+	svma_core_begin(t->shadow, &t->op, t->mm, &verdict);
+	t->counts.facts += verdict.facts;
+	return t->op_id;
+}
+
+/* For entry handlers of return probes: 0 when the return is wanted. */
+static int open_at_entry(struct kretprobe_instance *ri, struct mm_struct *mm, struct svma_op *op)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_tracked *t;
+
+	data->op_id = 0;
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	if (t) {
+		count_hit_ri(ri);
+		spin_lock(&t->lock);
+		data->mm = mm;
+		data->op_id = begin_operation(t, op);
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return data->op_id ? 0 : 1;
+}
+
+static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		if (t->op_open && t->op_id == data->op_id) {
+			/* Some of the functions return an int. */
+			s64 result = regs_return_value(regs);
+
+			if (t->op.kind != SVMA_CORE_MMAP && t->op.kind != SVMA_CORE_MREMAP_MOVE)
+				result = (int)result;
+			if (t->health == SVMA_CLEAN)
+				end_operation(t, result);
+			t->op_open = false;
+		} else if (t->unmapping == data->op_id) {
+			/* The unmap that went on under the read lock has counted its pages now. */
+			t->unmapping = 0;
+			t->seq++;
+		}
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* --- the lock is given up ------------------------------------------------------------------------ */
+
+static void copy_forked_layout(struct svma_tracked *child)
+{
+	struct svma_tracked *parent = svma_find_rcu(child->parent_mm);
+
+	child->forking = false;
+	child->parent_mm = NULL;
+	if (!parent) {
+		svma_suspect(child);
+		return;
+	}
+	/* lock order: parent, child; nobody else can hold the lock of a child that is being made for long */
+	if (!spin_trylock(&parent->lock)) {
+		spin_unlock(&child->lock);
+		spin_lock(&parent->lock);
+		spin_lock_nested(&child->lock, SINGLE_DEPTH_NESTING);
+	}
+	if (parent->health != SVMA_CLEAN || svma_core_fork(child->shadow, parent->shadow))
+		svma_suspect(child);
+	spin_unlock(&parent->lock);
+}
+
+static void lose_operation(struct svma_tracked *t)
+{
+	t->op_open = false;
+	t->counts.missed++;
+	svma_suspect(t);
+}
+
+static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, bool downgraded)
+{
+	struct mm_struct *mm = container_of(sem, struct mm_struct, mmap_lock);
+	struct svma_verdict verdict = {};
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	if (!t)
+		goto out;
+	count_hit(kp);
+	spin_lock(&t->lock);
+	if (t->forking) {
+		copy_forked_layout(t);
+		goto unlock;
+	}
+	t->unmapping = 0;
+	if (t->op_open && t->health == SVMA_CLEAN) {
+		if (ends_by_itself(t->op.kind)) {
+			end_operation(t, 0);
+		} else if (downgraded && t->op.kind == SVMA_CORE_MUNMAP) {
+			/* It only gets here when it has succeeded. */
+			t->unmapping = t->op_id;
+			end_operation(t, 0);
+		} else {
+			lose_operation(t);
+		}
+	}
+	t->op_open = false;
+	if (t->health == SVMA_CLEAN) {
+		svma_core_release(t->shadow, mm, downgraded && t->unmapping, t->announced, &verdict);
+		svma_account(t, NULL, &verdict);
+	}
+	t->announced = false;
+	t->setup_stack = false;
+unlock:
+	spin_unlock(&t->lock);
+out:
+	rcu_read_unlock();
+}
+
+static int on_up_write(struct kprobe *kp, struct pt_regs *regs)
+{
+	write_lock_released(kp, (struct rw_semaphore *)svma_arg(regs, 0), false);
+	return 0;
+}
+
+static int on_downgrade_write(struct kprobe *kp, struct pt_regs *regs)
+{
+	write_lock_released(kp, (struct rw_semaphore *)svma_arg(regs, 0), true);
+	return 0;
+}
+
+/* --- operations ---------------------------------------------------------------------------------- */
+
+/* mmap_region(file, addr, len, vm_flags, pgoff, uf) */
+static int on_mmap_region(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_op op = { .kind = SVMA_CORE_MMAP };
+
+	if (!current->mm)
+		return 1;
+	op.args[0] = svma_arg(regs, 1);
+	op.args[1] = svma_arg(regs, 2);
+	op.args[2] = svma_arg(regs, 3);
+	op.args[3] = svma_arg(regs, 4);
+	svma_live_file((struct file *)svma_arg(regs, 0), &op.vma);
+	return open_at_entry(ri, current->mm, &op);
+}
+
+/* do_mas_align_munmap(mas, vma, mm, start, end, uf, downgrade) */
+static int on_munmap(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_op op = { .kind = SVMA_CORE_MUNMAP };
+
+	op.args[0] = svma_arg(regs, 3);
+	op.args[1] = svma_arg(regs, 4);
+	return open_at_entry(ri, (struct mm_struct *)svma_arg(regs, 2), &op);
+}
+
+/* do_brk_flags(mas, vma, addr, len, flags) */
+static int on_brk(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	struct svma_op op = { .kind = SVMA_CORE_BRK };
+
+	if (!current->mm)
+		return 1;
+	op.args[0] = svma_arg(regs, 2);
+	op.args[1] = svma_arg(regs, 3);
+	op.args[2] = svma_arg(regs, 4) | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | current->mm->def_flags;
+	op.args[3] = vma ? vma->vm_start : SVMA_CORE_NO_VMA;
+	return open_at_entry(ri, current->mm, &op);
+}
+
+static bool in_setup_stack(struct mm_struct *mm)
+{
+	struct svma_tracked *t;
+	bool yes;
+
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	yes = t && t->setup_stack;
+	rcu_read_unlock();
+	return yes;
+}
+
+/* mprotect_fixup(tlb, vma, pprev, start, end, newflags) */
+static int on_mprotect(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	struct svma_op op = { .kind = SVMA_CORE_MPROTECT };
+
+	op.args[0] = svma_arg(regs, 3);
+	op.args[1] = svma_arg(regs, 4);
+	op.args[2] = svma_arg(regs, 5);
+	op.args[3] = in_setup_stack(vma->vm_mm);
+	return open_at_entry(ri, vma->vm_mm, &op);
+}
+
+/* mlock_fixup(vma, prev, start, end, newflags) */
+static int on_mlock(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+	struct svma_op op = { .kind = SVMA_CORE_MLOCK };
+
+	op.args[0] = svma_arg(regs, 2);
+	op.args[1] = svma_arg(regs, 3);
+	op.args[2] = svma_arg(regs, 4);
+	svma_live_read(vma, &op.vma);
+	return open_at_entry(ri, vma->vm_mm, &op);
+}
+
+/* expand_downwards(vma, address) */
+static int on_stack_growth(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+	struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH };
+
+	op.args[0] = vma->vm_start;
+	op.args[1] = svma_arg(regs, 1);
+	return open_at_entry(ri, vma->vm_mm, &op);
+}
+
+/* shift_arg_pages(vma, shift) */
+static int on_stack_shift(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+	struct svma_op op = { .kind = SVMA_CORE_STACK_SHIFT };
+
+	op.args[0] = vma->vm_start;
+	op.args[1] = svma_arg(regs, 1);
+	return open_at_entry(ri, vma->vm_mm, &op);
+}
+
+/* move_vma(vma, old_addr, old_len, new_len, new_addr, locked, flags, uf, uf_unmap) */
+static int on_move_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+	struct svma_op op = { .kind = SVMA_CORE_MREMAP_MOVE };
+
+	op.args[0] = vma->vm_start;
+	op.args[1] = svma_arg(regs, 1);
+	op.args[2] = svma_arg(regs, 2);
+	op.args[3] = svma_arg(regs, 3);
+	op.args[4] = svma_arg(regs, 4);
+	op.args[5] = svma_arg(regs, 6);
+	return open_at_entry(ri, vma->vm_mm, &op);
+}
+
+/* vma_to_resize(addr, old_len, new_len, flags): the check before mremap grows in place or moves */
+static int on_resize(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_op op = { .kind = SVMA_CORE_MREMAP_EXPAND };
+
+	if (!current->mm || (svma_arg(regs, 3) & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+		return 1;
+	op.args[0] = svma_arg(regs, 0);
+	op.args[1] = svma_arg(regs, 1);
+	op.args[2] = svma_arg(regs, 2);
+	op.args[3] = TASK_SIZE;
+	return open_at_entry(ri, current->mm, &op);
+}
+
+static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_tracked *t;
+
+	if (!IS_ERR((void *)regs_return_value(regs)))
+		return 0; /* it goes on, and ends with the lock */
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		if (t->op_id == data->op_id)
+			t->op_open = false;
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx, anon_name) */
+static int on_vma_merge(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 0);
+	struct svma_op op = { .kind = SVMA_CORE_MODIFY };
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	if (t) {
+		count_hit(kp);
+		op.args[0] = svma_arg(regs, 2);
+		op.args[1] = svma_arg(regs, 3);
+		op.args[2] = svma_arg(regs, 4);
+		op.args[3] = svma_arg(regs, 9);
+		op.args[4] = svma_live_policy((struct mempolicy *)svma_arg(regs, 8));
+		op.args[5] = svma_live_name((struct anon_vma_name *)svma_arg(regs, 10));
+		spin_lock(&t->lock);
+		begin_operation(t, &op);
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* --- faults -------------------------------------------------------------------------------------- */
+
+/* __anon_vma_prepare(vma), mmap_lock held for reading */
+static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+	bool tracked;
+
+	rcu_read_lock();
+	tracked = svma_find_rcu(vma->vm_mm) != NULL;
+	rcu_read_unlock();
+	if (!tracked)
+		return 1;
+	count_hit_ri(ri);
+	data->mm = vma->vm_mm;
+	data->vma = vma;
+	return 0;
+}
+
+static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_live_vma live;
+	struct svma_tracked *t;
+
+	if (regs_return_value(regs))
+		return 0;
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		if (t->health == SVMA_CLEAN && !t->forking) {
+			svma_live_read(data->vma, &live);
+			svma_core_anon_vma(t->shadow, &live);
+			t->counts.facts++;
+		}
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* --- fork, exec, exit ------------------------------------------------------------------------------ */
+
+/* dup_mmap(mm, oldmm) */
+static int on_fork(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct mm_struct *child_mm = (struct mm_struct *)svma_arg(regs, 0);
+	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 1);
+	struct svma_tracked *parent, *child;
+	int unwanted = 1;
+
+	rcu_read_lock();
+	parent = svma_find_rcu(mm);
+	if (!parent || !(parent->flags & SVMA_MM_DESCENDANTS))
+		goto out;
+	count_hit_ri(ri);
+	child = svma_tracked_alloc(child_mm, parent->session);
+	if (!child) {
+		spin_lock(&parent->lock);
+		parent->counts.missed++;
+		spin_unlock(&parent->lock);
+		goto out;
+	}
+	child->flags = parent->flags & ~SVMA_MM_OWNED;
+	child->parent_mm = mm;
+	child->forking = true;
+	child->starting = true;
+	memcpy(child->comm, current->comm, sizeof(child->comm));
+	if (svma_tracked_publish(child)) {
+		svma_tracked_discard(child);
+		goto out;
+	}
+	data->mm = child_mm;
+	unwanted = 0;
+out:
+	rcu_read_unlock();
+	return unwanted;
+}
+
+/* The child's mm is complete and nobody else knows it yet. */
+static int on_fork_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_op op = { .kind = SVMA_CORE_FORK };
+	struct svma_verdict verdict = {};
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (!t)
+		goto out;
+	if ((int)regs_return_value(regs)) {
+		svma_tracked_retire(t);
+		goto out;
+	}
+	spin_lock(&t->lock);
+	t->starting = false;
+	if (t->forking) {
+		t->forking = false;
+		lose_operation(t);
+	}
+	if (t->health == SVMA_CLEAN) {
+		svma_core_audit(t->shadow, t->mm, 1, &verdict);
+		svma_account(t, &op, &verdict);
+	}
+	spin_unlock(&t->lock);
+out:
+	rcu_read_unlock();
+	return 0;
+}
+
+/* wake_up_new_task(task): now the child's process exists */
+static int on_new_task(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct task_struct *task = (struct task_struct *)svma_arg(regs, 0);
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = task->mm ? svma_find_rcu(task->mm) : NULL;
+	if (t && !t->pid) {
+		count_hit(kp);
+		spin_lock(&t->lock);
+		t->pid = get_pid(task_tgid(task));
+		spin_unlock(&t->lock);
+		svma_worker_kick();
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* Who, if anybody, wants to track what the current task is about to exec? */
+static struct svma_session *session_of_exec(u32 *flags)
+{
+	struct svma_tracked *t = current->mm ? svma_find_rcu(current->mm) : NULL;
+	struct svma_session *session;
+	struct pid *parent;
+
+	if (t && (t->pid == task_tgid(current) || (t->flags & SVMA_MM_DESCENDANTS))) {
+		*flags = t->flags;
+		return t->session;
+	}
+	parent = task_tgid(rcu_dereference(current->real_parent));
+	list_for_each_entry_rcu(session, &svma_sessions, node) {
+		if (READ_ONCE(session->children) && session->owner == parent) {
+			*flags = session->children_flags;
+			return session;
+		}
+	}
+	return NULL;
+}
+
+static void track_exec(struct mm_struct *mm)
+{
+	struct svma_session *session;
+	struct svma_tracked *t;
+	u32 flags = 0;
+
+	session = session_of_exec(&flags);
+	if (!session)
+		return;
+	t = svma_tracked_alloc(mm, session);
+	if (!t) {
+		spin_lock(&session->lock);
+		session->missed++;
+		spin_unlock(&session->lock);
+		return;
+	}
+	t->flags = flags | SVMA_MM_FROM_EXEC;
+	t->starting = true;
+	t->pid = get_pid(task_tgid(current));
+	t->counts.by_operation[SVMA_OP_EXEC] = 1;
+	t->counts.operations = 1;
+	memcpy(t->comm, current->comm, sizeof(t->comm));
+	if (svma_tracked_publish(t))
+		svma_tracked_discard(t);
+}
+
+/* insert_vm_struct(mm, vma): special mappings, and as the first of all the stack of an exec */
+static int on_insert(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 0);
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	struct svma_op op = { .kind = SVMA_CORE_INSERT };
+
+	rcu_read_lock();
+	if (mm != current->mm && !mm->map_count && !svma_find_rcu(mm))
+		track_exec(mm);
+	rcu_read_unlock();
+	svma_live_read(vma, &op.vma);
+	op.args[0] = vma_is_anonymous(vma);
+	return open_at_entry(ri, mm, &op);
+}
+
+/* setup_arg_pages(bprm, stack_top, executable_stack): the new mm is current->mm now */
+static int on_setup_stack(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = current->mm ? svma_find_rcu(current->mm) : NULL;
+	if (t) {
+		count_hit(kp);
+		spin_lock(&t->lock);
+		t->setup_stack = true;
+		t->starting = false;
+		memcpy(t->comm, current->comm, sizeof(t->comm));
+		spin_unlock(&t->lock);
+		svma_worker_kick();
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* exit_mmap(mm): the last user is gone, the layout is still whole */
+static int on_exit(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 0);
+	struct svma_op op = { .kind = SVMA_CORE_EXIT };
+	struct svma_verdict verdict = {};
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	if (t) {
+		count_hit(kp);
+		spin_lock(&t->lock);
+		if (t->health == SVMA_CLEAN && !t->starting && !t->forking) {
+			svma_core_release(t->shadow, mm, false, true, &verdict);
+			svma_account(t, &op, &verdict);
+		}
+		spin_unlock(&t->lock);
+		svma_tracked_retire(t);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* --- the table ------------------------------------------------------------------------------------- */
+
+#define REQUIRED_RETURN(name, what, at_entry, at_return) \
+	{ .symbol = name, .role = what, .required = true, .entry = at_entry, .ret = at_return }
+#define REQUIRED(name, what, handler) \
+	{ .symbol = name, .role = what, .required = true, .pre = handler }
+
+struct svma_probe_entry svma_probe_table[] = {
+	REQUIRED("up_write", "release: totals compared", on_up_write),
+	REQUIRED("downgrade_write", "release: unmap goes on", on_downgrade_write),
+	REQUIRED_RETURN("mmap_region", "mmap", on_mmap_region, close_at_return),
+	REQUIRED_RETURN("do_mas_align_munmap", "munmap, brk shrink", on_munmap, close_at_return),
+	REQUIRED_RETURN("do_brk_flags", "brk", on_brk, close_at_return),
+	REQUIRED_RETURN("mprotect_fixup", "mprotect", on_mprotect, close_at_return),
+	REQUIRED_RETURN("mlock_fixup", "mlock family", on_mlock, close_at_return),
+	REQUIRED_RETURN("move_vma", "mremap that moves", on_move_vma, close_at_return),
+	REQUIRED_RETURN("vma_to_resize", "mremap in place", on_resize, on_resize_checked),
+	REQUIRED("vma_merge", "madvise, mbind, userfaultfd", on_vma_merge),
+	REQUIRED_RETURN("expand_downwards", "stack growth", on_stack_growth, close_at_return),
+	REQUIRED_RETURN("insert_vm_struct", "special mappings, exec", on_insert, close_at_return),
+	REQUIRED("setup_arg_pages", "exec: new mm in use", on_setup_stack),
+	REQUIRED_RETURN("shift_arg_pages", "exec: stack moves", on_stack_shift, close_at_return),
+	REQUIRED_RETURN("dup_mmap", "fork", on_fork, on_fork_done),
+	REQUIRED("wake_up_new_task", "fork: the child's pid", on_new_task),
+	REQUIRED_RETURN("__anon_vma_prepare", "first anonymous fault", on_anon_vma, on_anon_vma_done),
+	REQUIRED("exit_mmap", "exit", on_exit),
+};
+
+const unsigned int svma_nr_probes = ARRAY_SIZE(svma_probe_table);

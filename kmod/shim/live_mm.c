@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reading the live side into plain values. Each caller says which lock orders the read. */
+#include "svma.h"
+
+#include <linux/dax.h>
+#include <linux/fs.h>
+#include <linux/jhash.h>
+#include <linux/magic.h>
+#include <linux/mempolicy.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/userfaultfd_k.h>
+
+void svma_live_file(struct file *file, struct svma_live_vma *out)
+{
+	const struct inode *inode;
+
+	if (!file)
+		return;
+	inode = file_inode(file);
+	out->file = (unsigned long)file;
+	out->ino = inode->i_ino;
+	out->dev = inode->i_sb->s_dev;
+}
+
+/* Policies are compared by content (mpol_equal()), so two objects with the same content get one digest. */
+u32 svma_live_policy(struct mempolicy *policy)
+{
+#ifdef CONFIG_NUMA
+	u32 digest;
+
+	if (!policy)
+		return 0;
+	digest = jhash_3words(policy->mode, policy->flags, policy->home_node, 0x73766d61);
+	digest = jhash(&policy->nodes, sizeof(policy->nodes), digest);
+	digest = jhash(&policy->w, sizeof(policy->w), digest);
+	return digest | 1;
+#else
+	return 0;
+#endif
+}
+
+u32 svma_live_name(struct anon_vma_name *name)
+{
+	return name ? (u32)hash_long((unsigned long)name, 31) | 1 : 0;
+}
+
+/* vma_is_secretmem() is not exported. */
+static bool live_is_secretmem(struct vm_area_struct *vma)
+{
+	return vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->start = vma->vm_start;
+	out->end = vma->vm_end;
+	out->flags = vma->vm_flags;
+	out->pgoff = vma->vm_pgoff;
+	svma_live_file(vma->vm_file, out);
+	out->anon_vma = (unsigned long)READ_ONCE(vma->anon_vma);
+	out->anon_singular = out->anon_vma && list_is_singular(&vma->anon_vma_chain);
+	out->uffd_ctx = (unsigned long)vma->vm_userfaultfd_ctx.ctx;
+	out->policy = svma_live_policy(vma_policy(vma));
+	out->anon_name = svma_live_name(anon_vma_name(vma));
+	out->has_close = vma->vm_ops && vma->vm_ops->close;
+	out->lock_exempt = vma_is_dax(vma) || live_is_secretmem(vma);
+}
+
+int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out)
+{
+	struct vm_area_struct *vma = svma_live_next_vma((struct mm_struct *)mm, addr);
+
+	if (!vma)
+		return -ENOENT;
+	svma_live_read(vma, out);
+	return 0;
+}
+
+void svma_os_live_totals(const void *live, struct svma_live_totals *out)
+{
+	const struct mm_struct *mm = live;
+
+	out->map_count = mm->map_count;
+	out->total_vm = mm->total_vm;
+	out->data_vm = mm->data_vm;
+	out->exec_vm = mm->exec_vm;
+	out->stack_vm = mm->stack_vm;
+	out->locked_vm = mm->locked_vm;
+}

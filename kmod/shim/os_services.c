@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* abi/os_services.h for the kernel, but for the reading of live mms, which is in live_mm.c. */
+#include "svma.h"
+
+void *svma_os_vm_area_alloc(void)
+{
+	return svma_pool_alloc(&svma_vma_pool);
+}
+
+void svma_os_vm_area_free(void *node)
+{
+	svma_pool_free(&svma_vma_pool, node);
+}
+
+void svma_os_check_failed(const char *file, int line, const char *what)
+{
+	WARN_ONCE(1, "svma: %s:%d: %s does not hold\n", file, line, what);
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Arming, disarming and counting of the probe table. The table itself is in handlers.c. */
+#include "svma.h"
+
+/* Functions run with mmap_lock held for writing, so instances are limited by mms, not by threads. */
+#define SVMA_MAXACTIVE 512
+
+static int arm(struct svma_probe_entry *entry)
+{
+	int err;
+
+	if (entry->entry || entry->ret) {
+		entry->rp.kp.symbol_name = entry->symbol;
+		entry->rp.entry_handler = entry->entry;
+		entry->rp.handler = entry->ret;
+		entry->rp.maxactive = SVMA_MAXACTIVE;
+		entry->rp.data_size = sizeof(struct svma_return_data);
+		err = register_kretprobe(&entry->rp);
+	} else {
+		entry->kp.symbol_name = entry->symbol;
+		entry->kp.pre_handler = entry->pre;
+		err = register_kprobe(&entry->kp);
+	}
+	entry->found = err != -ENOENT;
+	entry->armed = !err;
+	return err;
+}
+
+static void disarm(struct svma_probe_entry *entry)
+{
+	if (!entry->armed)
+		return;
+	if (entry->entry || entry->ret)
+		unregister_kretprobe(&entry->rp);
+	else
+		unregister_kprobe(&entry->kp);
+	entry->armed = false;
+}
+
+int svma_probes_arm(void)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < svma_nr_probes; i++) {
+		struct svma_probe_entry *entry = &svma_probe_table[i];
+
+		err = arm(entry);
+		if (!err)
+			continue;
+		if (!entry->required) {
+			pr_info("optional probe %s can't be armed: %d\n", entry->symbol, err);
+			continue;
+		}
+		pr_err("required symbol %s (%s) can't be probed: %s (%d)\n", entry->symbol, entry->role,
+		       err == -ENOENT ? "not in this kernel" : "refused by kprobes", err);
+		svma_probes_disarm();
+		return err;
+	}
+	return 0;
+}
+
+void svma_probes_disarm(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < svma_nr_probes; i++)
+		disarm(&svma_probe_table[i]);
+}
+
+u64 svma_probe_missed(const struct svma_probe_entry *entry)
+{
+	if (!entry->armed)
+		return 0;
+	if (entry->entry || entry->ret)
+		return entry->rp.nmissed + entry->rp.kp.nmissed;
+	return entry->kp.nmissed;
+}
+
+u64 svma_probes_missed(void)
+{
+	u64 sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < svma_nr_probes; i++)
+		sum += svma_probe_missed(&svma_probe_table[i]);
+	return sum;
+}

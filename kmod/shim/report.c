@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Counting, and turning the core's records into those of the user interface. */
+#include "svma.h"
+
+#include <linux/ktime.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
+
+static_assert((int)SVMA_CORE_EXEC == (int)SVMA_OP_EXEC);
+static_assert((int)SVMA_CORE_OTHER == (int)SVMA_OP_OTHER);
+static_assert((int)SVMA_CORE_STACK_SHIFT == (int)SVMA_OP_STACK_SHIFT);
+static_assert((int)SVMA_CORE_MODIFY == (int)SVMA_OP_MODIFY);
+static_assert((int)SVMA_CORE_FIELD_ANON_VMA == (int)SVMA_FIELD_ANON_VMA);
+static_assert((int)SVMA_CORE_FIELD_MAP_COUNT == (int)SVMA_FIELD_MAP_COUNT);
+
+const char *const svma_operation_names[SVMA_OP_COUNT] = {
+	[SVMA_OP_NONE] = "none",
+	[SVMA_OP_ATTACH] = "attach",
+	[SVMA_OP_MMAP] = "mmap",
+	[SVMA_OP_MUNMAP] = "munmap",
+	[SVMA_OP_BRK] = "brk",
+	[SVMA_OP_MPROTECT] = "mprotect",
+	[SVMA_OP_MREMAP_MOVE] = "mremap-move",
+	[SVMA_OP_MREMAP_EXPAND] = "mremap-expand",
+	[SVMA_OP_MLOCK] = "mlock",
+	[SVMA_OP_MODIFY] = "modify",
+	[SVMA_OP_STACK_GROWTH] = "stack-growth",
+	[SVMA_OP_INSERT] = "insert",
+	[SVMA_OP_STACK_SHIFT] = "stack-shift",
+	[SVMA_OP_FORK] = "fork",
+	[SVMA_OP_EXIT] = "exit",
+	[SVMA_OP_ANON_VMA] = "anon-vma",
+	[SVMA_OP_OTHER] = "other",
+	[SVMA_OP_EXEC] = "exec",
+};
+
+const char *const svma_health_names[] = {
+	[SVMA_CLEAN] = "clean",	  [SVMA_SUSPECT] = "suspect",	[SVMA_RESYNCING] = "resyncing",
+	[SVMA_GONE] = "gone",	  [SVMA_STARTING] = "starting",
+};
+
+const char *svma_field_name(u32 field)
+{
+	static const char *const names[] = {
+		[SVMA_FIELD_NONE] = "none",	      [SVMA_FIELD_LAYOUT] = "layout",
+		[SVMA_FIELD_FLAGS] = "flags",	      [SVMA_FIELD_PGOFF] = "pgoff",
+		[SVMA_FIELD_FILE] = "file",	      [SVMA_FIELD_POLICY] = "policy",
+		[SVMA_FIELD_UFFD] = "userfaultfd",    [SVMA_FIELD_NAME] = "name",
+		[SVMA_FIELD_MAP_COUNT] = "map_count", [SVMA_FIELD_TOTAL_VM] = "total_vm",
+		[SVMA_FIELD_DATA_VM] = "data_vm",     [SVMA_FIELD_EXEC_VM] = "exec_vm",
+		[SVMA_FIELD_STACK_VM] = "stack_vm",   [SVMA_FIELD_LOCKED_VM] = "locked_vm",
+		[SVMA_FIELD_ANON_VMA] = "anon_vma",
+	};
+
+	return field < ARRAY_SIZE(names) ? names[field] : "?";
+}
+
+static siphash_key_t hash_key __read_mostly;
+
+void svma_report_init(void)
+{
+	get_random_bytes(&hash_key, sizeof(hash_key));
+}
+
+u64 svma_hash(u64 identity)
+{
+	return identity ? siphash_1u64(identity, &hash_key) : 0;
+}
+
+static void record_live(const struct svma_live_vma *vma, struct svma_vma *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->start = vma->start;
+	out->end = vma->end;
+	out->flags = vma->flags;
+	out->pgoff = vma->pgoff;
+	out->ino = vma->ino;
+	out->dev = vma->dev;
+	out->file = svma_hash(vma->file);
+	out->anon_vma = svma_hash(vma->anon_vma);
+	out->uffd_ctx = svma_hash(vma->uffd_ctx);
+	out->policy = vma->policy;
+	out->anon_name = vma->anon_name;
+	out->parent = SVMA_NONE;
+	if (vma->has_close)
+		out->bits |= SVMA_VMA_HAS_CLOSE;
+	if (vma->anon_singular)
+		out->bits |= SVMA_VMA_ANON_SINGULAR;
+}
+
+void svma_record(const struct svma_node *node, struct svma_vma *out)
+{
+	record_live(&node->vma, out);
+	out->gap = node->gap;
+	out->parent = node->parent;
+	out->depth = node->depth;
+	if (node->red)
+		out->bits |= SVMA_VMA_RED;
+}
+
+void svma_fill_mm(struct svma_tracked *t, const struct svma_session *asking, struct svma_mm *out)
+{
+	struct svma_live_totals totals;
+
+	memset(out, 0, sizeof(*out));
+	out->size = sizeof(*out);
+	spin_lock(&t->lock);
+	out->flags = t->flags | (t->session == asking ? SVMA_MM_OWNED : 0);
+	out->mm_id = t->id;
+	out->pid = pid_vnr(t->pid);
+	out->health = t->health == SVMA_CLEAN && t->starting ? SVMA_STARTING : t->health;
+	out->seq = t->seq;
+	svma_core_totals(t->shadow, &totals);
+	out->counts = t->counts;
+	memcpy(out->comm, t->comm, sizeof(out->comm));
+	spin_unlock(&t->lock);
+	BUILD_BUG_ON(sizeof(totals) != sizeof(out->totals));
+	memcpy(&out->totals, &totals, sizeof(out->totals));
+}
+
+static void keep_report(struct svma_tracked *t, const struct svma_op *op, const struct svma_mismatch *m,
+			bool unmodelled)
+{
+	struct svma_session *session = t->session;
+	struct svma_divergence *d;
+
+	if (session->nr_reports == SVMA_MAX_REPORTS) {
+		session->lost_reports++;
+		return;
+	}
+	d = &session->reports[session->nr_reports++];
+	memset(d, 0, sizeof(*d));
+	d->mm_id = t->id;
+	d->seq = t->seq;
+	d->time_ns = ktime_get_mono_fast_ns();
+	d->pid = pid_nr(t->pid);
+	d->operation = op ? op->kind : SVMA_OP_OTHER;
+	d->unmodelled = unmodelled;
+	memcpy(d->comm, t->comm, sizeof(d->comm));
+	if (op) {
+		d->result = op->result;
+		BUILD_BUG_ON(sizeof(d->args) != sizeof(op->args));
+		memcpy(d->args, op->args, sizeof(d->args));
+	}
+	d->predicted.start = SVMA_NONE;
+	d->observed.start = SVMA_NONE;
+	if (!m)
+		return;
+	d->field = m->field;
+	d->predicted_value = m->predicted_value;
+	d->observed_value = m->observed_value;
+	if (m->has_predicted)
+		record_live(&m->predicted, &d->predicted);
+	if (m->has_observed)
+		record_live(&m->observed, &d->observed);
+}
+
+void svma_suspect(struct svma_tracked *t)
+{
+	if (t->health == SVMA_CLEAN)
+		t->health = SVMA_SUSPECT;
+	svma_worker_kick();
+}
+
+void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict)
+{
+	struct svma_session *session = t->session;
+	u32 kind = op ? op->kind : SVMA_OP_OTHER;
+	unsigned int i;
+	bool wake;
+
+	t->counts.compared += verdict->compared;
+	t->counts.equal += verdict->equal;
+	t->counts.divergent += verdict->divergent;
+	t->counts.facts += verdict->facts;
+	if (verdict->unmodelled) {
+		t->counts.unmodelled++;
+		t->counts.unmodelled_by_operation[kind]++;
+	}
+	if (op) {
+		t->counts.operations++;
+		t->counts.by_operation[kind]++;
+		t->seq++;
+	} else if (verdict->mismatches) {
+		t->seq++; /* totals were adopted */
+	}
+	spin_lock(&session->lock);
+	for (i = 0; i < verdict->mismatches; i++)
+		keep_report(t, op, &verdict->mismatch[i], verdict->unmodelled);
+	if (verdict->unmodelled && !verdict->mismatches)
+		keep_report(t, op, NULL, true);
+	wake = op && ++session->events == SVMA_BURST;
+	spin_unlock(&session->lock);
+	if (wake)
+		svma_worker_kick();
+	if (verdict->suspect)
+		svma_suspect(t);
+}

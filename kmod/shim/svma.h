@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the shim share.
+ *
+ * Objects: a *session* is an open /dev/svma or debugfs itself; it owns *tracked* mms; each has one
+ * *shadow*, which belongs to the core.
+ *
+ * Locks, outermost first:
+ *   mmap_lock of the live mm   held by whoever runs a probed function; the worker takes it for reading,
+ *                              only by trylock
+ *   svma_admin                 mutex: track, untrack, close, the worker; process context
+ *   svma_table_lock            spinlock: the table of tracked mms and each session's list; any context
+ *   tracked->lock              spinlock: shadow, counts, the open operation; any context. Two are taken
+ *                              in fork only, the parent's first
+ *   session->lock              spinlock: sums and reports; any context
+ *   pool->lock                 raw spinlock; any context
+ * Probe handlers run with preemption off, some with interrupts off; no interrupt handler takes any of
+ * these locks.
+ */
+#ifndef SVMA_SHIM_H
+#define SVMA_SHIM_H
+
+#include <linux/irq_work.h>
+#include <linux/kprobes.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "abi/core_api.h"
+#include "compat/compat.h"
+#include "uapi/svma.h"
+
+#undef pr_fmt
+#define pr_fmt(fmt) "svma: " fmt
+
+/* --- pool.c: memory that probe handlers can take ------------------------------------------------- */
+
+/**
+ * struct svma_pool - free objects of one size, refilled by the worker
+ * @name: of the slab cache
+ * @size: bytes of an object
+ * @align: bytes
+ * @target: how many free objects the worker keeps
+ * @lock: protects the rest
+ * @free: chained through their first word
+ * @nr_free: their number
+ * @nr_total: free and in use
+ * @empty: how often an allocation found none
+ */
+struct svma_pool {
+	const char *name;
+	unsigned int size;
+	unsigned int align;
+	unsigned int target;
+	struct kmem_cache *cache;
+	raw_spinlock_t lock;
+	void *free;
+	unsigned long nr_free;
+	unsigned long nr_total;
+	unsigned long empty;
+};
+
+extern struct svma_pool svma_vma_pool;
+extern struct svma_pool svma_shadow_pool;
+extern struct svma_pool svma_tracked_pool;
+
+int svma_pools_init(void);
+void svma_pools_exit(void);
+void *svma_pool_alloc(struct svma_pool *pool);
+void svma_pool_free(struct svma_pool *pool, void *object);
+/* Fill up to @free objects; -ENOSPC at the memory cap, -ENOMEM. Process context. */
+int svma_pool_fill(struct svma_pool *pool, unsigned long free);
+/* Fill or trim all pools to their targets. Process context. */
+void svma_pools_balance(void);
+unsigned long svma_memory_used(void);
+unsigned long svma_memory_cap(void);
+
+/* --- session.c ----------------------------------------------------------------------------------- */
+
+#define SVMA_MAX_REPORTS 256
+
+/* Operations after which a reader in poll() is woken. */
+#define SVMA_BURST 64
+
+/**
+ * struct svma_session - one owner of tracked mms
+ * @ref: the file, and each tracked mm
+ * @owner: thread group that opened it
+ * @children: track what the owner's children exec
+ * @children_flags: SVMA_TRACK_ flags for these
+ * @tracked: its mms; svma_table_lock
+ * @lock: protects all below
+ * @ended: counts of mms that are gone
+ * @reports: ring, the first SVMA_MAX_REPORTS are kept
+ * @events: operations and changes of the set since the last SVMA_IOC_LIST
+ */
+struct svma_session {
+	struct kref ref;
+	struct list_head node;
+	struct pid *owner;
+	bool children;
+	u32 children_flags;
+	bool agreed;
+	struct list_head tracked;
+
+	spinlock_t lock;
+	struct svma_counts ended;
+	u64 missed;
+	u64 tracked_ever;
+	struct svma_divergence *reports;
+	unsigned int nr_reports;
+	u64 lost_reports;
+	unsigned long events;
+	wait_queue_head_t wait;
+};
+
+struct svma_session *svma_session_create(void);
+/* Untracks all; the memory goes with the last reference. */
+void svma_session_close(struct svma_session *session);
+void svma_session_put(struct svma_session *session);
+void svma_session_sum(struct svma_session *session, struct svma_counts *out);
+void svma_counts_add(struct svma_counts *to, const struct svma_counts *from);
+
+extern struct list_head svma_sessions; /* svma_table_lock; readers also under RCU */
+extern struct svma_counts svma_ended_counts; /* of closed sessions; svma_admin */
+
+/* --- tracked.c: the table ------------------------------------------------------------------------ */
+
+/**
+ * struct svma_tracked - one tracked mm
+ * @hash: in the table, by @mm; RCU
+ * @node: in session->tracked, or in the list of the dead
+ * @ref: the table, and each reader
+ * @mm: the live mm; its memory is pinned (mm_count), its contents are not
+ * @id: never reused
+ * @pid: thread group leader, NULL until fork is through
+ * @lock: protects all below
+ * @shadow: NULL before the first load
+ * @op: the operation that is open; written only by the holder of mmap_lock for writing
+ * @op_id: number of @op, so that a late return probe does not close another one
+ * @op_open: @op has begun and not ended
+ * @forking: dup_mmap() has not copied the layout yet
+ * @announced: an operation ended since the write lock was taken
+ * @unmapping: op_id of an unmap that goes on under the read lock, else 0
+ * @setup_stack: exec is between setup_arg_pages() and the release of the lock
+ * @starting: fork or exec has not finished the layout yet
+ * @parent_mm: of a fork that is going on, else NULL; to look up, not to follow
+ */
+struct svma_tracked {
+	struct hlist_node hash;
+	struct list_head node;
+	struct rcu_head rcu;
+	struct kref ref;
+	struct mm_struct *mm;
+	struct svma_session *session;
+	u64 id;
+	u32 flags;
+	struct pid *pid;
+	char comm[TASK_COMM_LEN];
+	struct dentry *dir;
+
+	spinlock_t lock;
+	struct svma_shadow *shadow;
+	enum svma_health health;
+	bool listed;
+	u64 seq;
+	struct svma_counts counts;
+	struct svma_op op;
+	u64 op_id;
+	bool op_open;
+	bool announced;
+	bool forking;
+	u64 unmapping;
+	bool setup_stack;
+	bool starting;
+	struct mm_struct *parent_mm;
+};
+
+extern spinlock_t svma_table_lock;
+extern struct mutex svma_admin;
+extern atomic_t svma_nr_tracked;
+extern u64 svma_tracked_ever;
+
+int svma_tracked_init(void);
+void svma_tracked_exit(void);
+/* Under RCU. */
+struct svma_tracked *svma_find_rcu(const struct mm_struct *mm);
+/* With a reference, or NULL. Process context. */
+struct svma_tracked *svma_tracked_get(u64 id);
+void svma_tracked_put(struct svma_tracked *t);
+/* From the pools, with an empty shadow, in no table; NULL when they are empty. Any context. */
+struct svma_tracked *svma_tracked_alloc(struct mm_struct *mm, struct svma_session *session);
+void svma_tracked_discard(struct svma_tracked *t);
+/* Into the table; -EBUSY if the mm is there already. Any context. */
+int svma_tracked_publish(struct svma_tracked *t);
+/* Out of the table, for the worker to bury. Any context; idempotent. */
+void svma_tracked_retire(struct svma_tracked *t);
+/* Bury all that were retired. svma_admin held. */
+void svma_bury(void);
+/* Attach a running process. svma_admin held. */
+int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *tgid, u32 flags, u64 *id);
+int svma_resync(struct svma_tracked *t);
+
+/* --- live_mm.c ------------------------------------------------------------------------------------ */
+
+void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out);
+void svma_live_file(struct file *file, struct svma_live_vma *out);
+u32 svma_live_policy(struct mempolicy *policy);
+u32 svma_live_name(struct anon_vma_name *name);
+
+/* --- probes.c: the table; handlers.c: what they do ---------------------------------------------- */
+
+/**
+ * struct svma_probe_entry - one row of the probe table
+ * @symbol: function of the kernel
+ * @role: what it tells, for people
+ * @required: without it the module does not load
+ * @pre: handler at entry, for a plain kprobe
+ * @entry: handler at entry, for a return probe
+ * @ret: handler at return
+ */
+struct svma_probe_entry {
+	const char *symbol;
+	const char *role;
+	bool required;
+	int (*pre)(struct kprobe *kp, struct pt_regs *regs);
+	int (*entry)(struct kretprobe_instance *ri, struct pt_regs *regs);
+	int (*ret)(struct kretprobe_instance *ri, struct pt_regs *regs);
+
+	bool found;
+	bool armed;
+	atomic64_t hits;
+	union {
+		struct kprobe kp;
+		struct kretprobe rp;
+	};
+};
+
+/* What a return probe remembers from the entry. */
+struct svma_return_data {
+	struct mm_struct *mm;
+	u64 op_id;
+	struct vm_area_struct *vma;
+};
+
+extern struct svma_probe_entry svma_probe_table[];
+extern const unsigned int svma_nr_probes;
+
+int svma_probes_arm(void);
+void svma_probes_disarm(void);
+u64 svma_probe_missed(const struct svma_probe_entry *entry);
+u64 svma_probes_missed(void);
+
+/* --- selftest.c: are the probes alive? ----------------------------------------------------------- */
+
+int svma_canary_arm(void);
+void svma_canary_disarm(void);
+/* Calls the private function; false when its probes did not fire. Process context. */
+bool svma_canary_sings(void);
+extern u64 svma_canary_failures;
+
+/* --- worker.c: what handlers may not do ---------------------------------------------------------- */
+
+int svma_worker_start(void);
+void svma_worker_stop(void);
+/* Any context. */
+void svma_worker_kick(void);
+
+/* --- report.c ------------------------------------------------------------------------------------- */
+
+void svma_report_init(void);
+/* Count a verdict and keep its mismatches; tracked->lock held. */
+void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict);
+void svma_suspect(struct svma_tracked *t);
+/* An identity that can be shown: equal for equal pointers, and says nothing about the address. */
+u64 svma_hash(u64 identity);
+void svma_record(const struct svma_node *node, struct svma_vma *out);
+void svma_fill_mm(struct svma_tracked *t, const struct svma_session *asking, struct svma_mm *out);
+extern const char *const svma_operation_names[SVMA_OP_COUNT];
+extern const char *const svma_health_names[];
+const char *svma_field_name(u32 field);
+
+/* --- chardev.c, debugfs.c ------------------------------------------------------------------------ */
+
+int svma_chardev_init(void);
+void svma_chardev_exit(void);
+/* Resolve a pid of the caller's namespace and track it; svma_admin not held. */
+int svma_track_pid(struct svma_session *session, pid_t nr, u32 flags, u64 *id);
+int svma_untrack_id(struct svma_session *session, u64 id);
+/* The tracked mm of a process, with a reference, or NULL. */
+struct svma_tracked *svma_tracked_of_pid(pid_t nr);
+
+int svma_debugfs_init(void);
+void svma_debugfs_exit(void);
+/* Make and remove the directories of mms; svma_admin held. */
+void svma_debugfs_update(void);
+void svma_debugfs_remove_mm(struct svma_tracked *t);
+
+#endif

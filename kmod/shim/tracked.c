@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The table of tracked mms, and how one comes into it by attaching. */
+#include "svma.h"
+
+#include <linux/delay.h>
+#include <linux/hashtable.h>
+#include <linux/sched/mm.h>
+
+#define SVMA_HASH_BITS 10
+
+/* Milliseconds for which an attach or a resync asks for mmap_lock before it gives up for now. */
+#define SVMA_LOCK_PATIENCE 2000
+
+static DEFINE_HASHTABLE(table, SVMA_HASH_BITS);
+static LIST_HEAD(dead); /* svma_table_lock; retired, not buried */
+
+DEFINE_SPINLOCK(svma_table_lock);
+DEFINE_MUTEX(svma_admin);
+atomic_t svma_nr_tracked = ATOMIC_INIT(0);
+u64 svma_tracked_ever;
+static atomic64_t next_id = ATOMIC64_INIT(0);
+
+struct svma_tracked *svma_find_rcu(const struct mm_struct *mm)
+{
+	struct svma_tracked *t;
+
+	if (!atomic_read(&svma_nr_tracked))
+		return NULL;
+	hash_for_each_possible_rcu(table, t, hash, (unsigned long)mm) {
+		if (t->mm == mm)
+			return t;
+	}
+	return NULL;
+}
+
+struct svma_tracked *svma_tracked_get(u64 id)
+{
+	struct svma_tracked *t;
+	int bucket;
+
+	rcu_read_lock();
+	hash_for_each_rcu(table, bucket, t, hash) {
+		if (t->id == id && kref_get_unless_zero(&t->ref)) {
+			rcu_read_unlock();
+			return t;
+		}
+	}
+	rcu_read_unlock();
+	return NULL;
+}
+
+static void tracked_release(struct kref *ref)
+{
+	struct svma_tracked *t = container_of(ref, struct svma_tracked, ref);
+
+	if (t->shadow) {
+		svma_core_shadow_clear(t->shadow);
+		svma_pool_free(&svma_shadow_pool, t->shadow);
+	}
+	put_pid(t->pid);
+	mmdrop(t->mm);
+	svma_session_put(t->session);
+	svma_pool_free(&svma_tracked_pool, t);
+}
+
+void svma_tracked_put(struct svma_tracked *t)
+{
+	kref_put(&t->ref, tracked_release);
+}
+
+static struct svma_shadow *shadow_alloc(void)
+{
+	void *memory = svma_pool_alloc(&svma_shadow_pool);
+
+	if (!memory)
+		return NULL;
+	return svma_core_shadow_init(memory, SVMA_PROFILE, svma_stack_guard_gap());
+}
+
+static void shadow_free(struct svma_shadow *shadow)
+{
+	svma_core_shadow_clear(shadow);
+	svma_pool_free(&svma_shadow_pool, shadow);
+}
+
+struct svma_tracked *svma_tracked_alloc(struct mm_struct *mm, struct svma_session *session)
+{
+	struct svma_tracked *t = svma_pool_alloc(&svma_tracked_pool);
+
+	if (!t)
+		return NULL;
+	memset(t, 0, sizeof(*t));
+	t->shadow = shadow_alloc();
+	if (!t->shadow) {
+		svma_pool_free(&svma_tracked_pool, t);
+		return NULL;
+	}
+	kref_init(&t->ref);
+	spin_lock_init(&t->lock);
+	INIT_HLIST_NODE(&t->hash);
+	INIT_LIST_HEAD(&t->node);
+	mmgrab(mm);
+	t->mm = mm;
+	kref_get(&session->ref);
+	t->session = session;
+	t->id = atomic64_inc_return(&next_id);
+	t->health = SVMA_CLEAN;
+	return t;
+}
+
+void svma_tracked_discard(struct svma_tracked *t)
+{
+	/* mmdrop() may free the mm, which a handler must not do: the worker buries it like any other. */
+	spin_lock(&svma_table_lock);
+	t->health = SVMA_GONE;
+	list_add_tail(&t->node, &dead);
+	spin_unlock(&svma_table_lock);
+	svma_worker_kick();
+}
+
+int svma_tracked_publish(struct svma_tracked *t)
+{
+	int err = 0;
+
+	spin_lock(&svma_table_lock);
+	rcu_read_lock();
+	if (svma_find_rcu(t->mm)) {
+		err = -EBUSY;
+	} else {
+		hash_add_rcu(table, &t->hash, (unsigned long)t->mm);
+		list_add_tail(&t->node, &t->session->tracked);
+		atomic_inc(&svma_nr_tracked);
+		svma_tracked_ever++;
+	}
+	rcu_read_unlock();
+	spin_unlock(&svma_table_lock);
+	if (err)
+		return err;
+
+	spin_lock(&t->session->lock);
+	t->session->tracked_ever++;
+	t->session->events += SVMA_MAX_REPORTS; /* a change of the set wakes readers at once */
+	spin_unlock(&t->session->lock);
+	svma_worker_kick();
+	return 0;
+}
+
+void svma_tracked_retire(struct svma_tracked *t)
+{
+	bool ours = false;
+
+	spin_lock(&svma_table_lock);
+	if (!hlist_unhashed(&t->hash)) {
+		hash_del_rcu(&t->hash);
+		list_move_tail(&t->node, &dead);
+		atomic_dec(&svma_nr_tracked);
+		ours = true;
+	}
+	spin_unlock(&svma_table_lock);
+	if (!ours)
+		return;
+
+	spin_lock(&t->lock);
+	t->health = SVMA_GONE;
+	spin_lock(&t->session->lock);
+	svma_counts_add(&t->session->ended, &t->counts);
+	memset(&t->counts, 0, sizeof(t->counts));
+	t->session->events += SVMA_MAX_REPORTS;
+	spin_unlock(&t->session->lock);
+	spin_unlock(&t->lock);
+	svma_worker_kick();
+}
+
+void svma_bury(void)
+{
+	struct svma_tracked *t, *next;
+	LIST_HEAD(list);
+
+	lockdep_assert_held(&svma_admin);
+	spin_lock(&svma_table_lock);
+	list_splice_init(&dead, &list);
+	spin_unlock(&svma_table_lock);
+	if (list_empty(&list))
+		return;
+
+	synchronize_rcu();
+	list_for_each_entry_safe(t, next, &list, node) {
+		list_del_init(&t->node);
+		svma_debugfs_remove_mm(t);
+		svma_tracked_put(t);
+	}
+}
+
+/*
+ * Fill an empty shadow from the live side. Takes mmap_lock for reading by trylock only, with pauses: the
+ * target is never made to wait for us. On success the lock is held, so that no operation can begin
+ * before the caller has published the result.
+ */
+static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
+	int err = -EAGAIN;
+
+	while (err == -EAGAIN) {
+		/* -EAGAIN from the load: an unmap under the read lock has not counted its pages yet. */
+		err = svma_pool_fill(&svma_vma_pool, svma_vma_pool.target + mm->map_count);
+		if (err)
+			return err;
+		err = -EAGAIN;
+		if (mmap_read_trylock(mm)) {
+			err = svma_core_load(shadow, mm);
+			if (!err)
+				return 0;
+			mmap_read_unlock(mm);
+			if (err == -ENOMEM) /* forks were faster than we at the pool */
+				err = -EAGAIN;
+		}
+		if (time_after(jiffies, end))
+			break;
+		usleep_range(100, 1000);
+	}
+	return err;
+}
+
+int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *tgid, u32 flags, u64 *id)
+{
+	struct svma_tracked *t;
+	int err;
+
+	lockdep_assert_held(&svma_admin);
+	rcu_read_lock();
+	err = svma_find_rcu(mm) ? -EBUSY : 0;
+	rcu_read_unlock();
+	if (err)
+		return err;
+	if (svma_memory_used() + (u64)mm->map_count * svma_vma_pool.size > svma_memory_cap())
+		return -ENOSPC;
+
+	t = svma_tracked_alloc(mm, session);
+	if (!t) {
+		svma_pools_balance();
+		t = svma_tracked_alloc(mm, session);
+		if (!t)
+			return svma_memory_used() + PAGE_SIZE > svma_memory_cap() ? -ENOSPC : -ENOMEM;
+	}
+	t->pid = get_pid(tgid);
+	t->flags = flags;
+	get_task_comm(t->comm, current);
+	err = load_locked(mm, t->shadow);
+	if (err) {
+		svma_tracked_put(t);
+		return err;
+	}
+	t->counts.by_operation[SVMA_OP_ATTACH] = 1;
+	t->counts.operations = 1;
+	t->seq = 1;
+	err = svma_tracked_publish(t);
+	mmap_read_unlock(mm);
+	*id = t->id;
+	if (err)
+		svma_tracked_put(t);
+	return err;
+}
+
+int svma_resync(struct svma_tracked *t)
+{
+	struct svma_shadow *fresh, *old;
+	int err;
+
+	if (!mmget_not_zero(t->mm))
+		return -ESRCH; /* exit is on its way */
+	fresh = shadow_alloc();
+	if (!fresh) {
+		mmput(t->mm);
+		return -ENOMEM;
+	}
+	err = load_locked(t->mm, fresh);
+	if (err) {
+		shadow_free(fresh);
+		mmput(t->mm);
+		return err;
+	}
+	spin_lock(&t->lock);
+	old = t->shadow;
+	t->shadow = fresh;
+	if (t->health != SVMA_GONE)
+		t->health = SVMA_CLEAN;
+	t->op_open = false;
+	t->announced = false;
+	t->forking = false;
+	t->unmapping = 0;
+	t->counts.resyncs++;
+	t->seq++;
+	spin_unlock(&t->lock);
+	mmap_read_unlock(t->mm);
+	mmput(t->mm);
+	shadow_free(old);
+	return 0;
+}
+
+int svma_tracked_init(void)
+{
+	hash_init(table);
+	return 0;
+}
+
+void svma_tracked_exit(void)
+{
+	WARN_ON_ONCE(atomic_read(&svma_nr_tracked));
+	WARN_ON_ONCE(!list_empty(&dead));
+}

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# User-space tests of the core: unit tests, fuzzing, benchmarks. Included by the top-level Makefile.
+
+B ?= build
+CXX ?= g++-12
+CLANGXX ?= clang++-14
+PYTHON ?= python3
+FUZZ_SECONDS ?= 60
+# The fastest of some short runs counts: a busy machine only ever adds time.
+BENCH_ARGS ?= --benchmark_min_time=0.05 --benchmark_repetitions=5
+GTEST_ARGS ?=
+
+core-test-warn := -Wall -Wextra -Werror -Wshadow
+core-test-std := -std=c++20 -Ikmod/core -Itests/support
+# The core itself is built as strictly in user space as in the kernel.
+core-test-core := -fno-exceptions -fno-rtti -fno-threadsafe-statics
+
+core-test-asan := $(core-test-std) -O1 -g -fno-omit-frame-pointer -DSVMA_DEBUG \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+core-test-fuzz := $(core-test-std) -O1 -g -fno-omit-frame-pointer -DSVMA_DEBUG \
+	-fno-sanitize-recover=all
+core-test-opt := $(core-test-std) -O2 -g
+
+# core.cc only includes the others, for kbuild.
+core-test-srcs := $(filter-out kmod/core/core.cc,$(sort $(wildcard kmod/core/*.cc kmod/core/*/*.cc)))
+# Fixtures need GoogleTest, the rest of the support serves fuzzer and benchmarks as well.
+unit-fixtures := $(sort $(wildcard tests/support/*_fixture.cc))
+core-test-support := $(filter-out $(unit-fixtures),$(sort $(wildcard tests/support/*.cc)))
+unit-srcs := $(filter-out tests/unit/harness/%,$(sort $(wildcard tests/unit/*/*_test.cc))) $(unit-fixtures)
+
+core-test-obj = $(patsubst %.cc,$(B)/tests/$(1)/%.o,$(2))
+core-test-lib-objs = $(call core-test-obj,$(1),$(core-test-srcs) $(core-test-support))
+
+# One pattern rule per flavour: sanitised (unit), fuzz (clang, coverage), opt (benchmarks).
+$(B)/tests/asan/kmod/core/%.o: kmod/core/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) $(core-test-asan) $(core-test-warn) $(core-test-core) -MMD -MP -c $< -o $@
+
+$(B)/tests/asan/tests/%.o: tests/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) $(core-test-asan) $(core-test-warn) -MMD -MP -c $< -o $@
+
+$(B)/tests/fuzz/kmod/core/%.o: kmod/core/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $< (fuzz)"
+	$(Q)$(CLANGXX) $(core-test-fuzz) -fsanitize=fuzzer-no-link,address,undefined $(core-test-warn) \
+		$(core-test-core) -MMD -MP -c $< -o $@
+
+$(B)/tests/fuzz/tests/%.o: tests/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $< (fuzz)"
+	$(Q)$(CLANGXX) $(core-test-fuzz) -fsanitize=fuzzer-no-link,address,undefined $(core-test-warn) \
+		-MMD -MP -c $< -o $@
+
+$(B)/tests/opt/kmod/core/%.o: kmod/core/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $< (opt)"
+	$(Q)$(CXX) $(core-test-opt) $(core-test-warn) $(core-test-core) -MMD -MP -c $< -o $@
+
+$(B)/tests/opt/tests/%.o: tests/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $< (opt)"
+	$(Q)$(CXX) $(core-test-opt) $(core-test-warn) -MMD -MP -c $< -o $@
+
+# Rebuilt from scratch: an object whose source is gone must not linger in the archive.
+$(B)/tests/%/libcore.a:
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/tests/asan/libcore.a: $(call core-test-lib-objs,asan)
+$(B)/tests/fuzz/libcore.a: $(call core-test-lib-objs,fuzz)
+$(B)/tests/opt/libcore.a: $(call core-test-lib-objs,opt)
+
+$(B)/tests/unit-tests: $(call core-test-obj,asan,$(unit-srcs)) $(B)/tests/asan/libcore.a
+	@echo "  LD      $@"
+	$(Q)$(CXX) $(core-test-asan) $^ -lgtest -lgtest_main -pthread -o $@
+
+$(B)/tests/address_space_fuzz: $(call core-test-obj,fuzz,tests/fuzz/address_space_fuzz.cc) \
+		$(B)/tests/fuzz/libcore.a
+	@echo "  LD      $@"
+	$(Q)$(CLANGXX) $(core-test-fuzz) -fsanitize=fuzzer,address,undefined $^ -o $@
+
+$(B)/tests/vma_bench: $(call core-test-obj,opt,tests/bench/vma_bench.cc) $(B)/tests/opt/libcore.a
+	@echo "  LD      $@"
+	$(Q)$(CXX) $(core-test-opt) $^ -lbenchmark -labsl_throw_delegate -labsl_raw_logging_internal \
+		-pthread -o $@
+
+.PHONY: unit fuzz bench
+
+## unit: build and run the unit tests of the core under ASan and UBSan
+unit: $(B)/tests/unit-tests
+	@echo "  TEST    $<"
+	$(Q)$< --gtest_output=xml:$(B)/tests/unit.xml --gtest_brief=1 $(GTEST_ARGS)
+
+## fuzz: fuzz the core against a naive model for FUZZ_SECONDS (60), from the kept corpus
+fuzz: $(B)/tests/address_space_fuzz
+	@mkdir -p $(B)/tests/corpus/address_space
+	$(Q)cp -n tests/fuzz/corpus/address_space/* $(B)/tests/corpus/address_space/ 2>/dev/null || true
+	@echo "  FUZZ    $< ($(FUZZ_SECONDS) s)"
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=$(B)/tests/crash- $(B)/tests/corpus/address_space >$(B)/tests/fuzz.log 2>&1 \
+		|| { tail -n 60 $(B)/tests/fuzz.log; exit 1; }
+	$(Q)sed -n 's/^stat::\(number_of_executed_units\|average_exec_per_sec\): */  FUZZ    \1 /p' \
+		$(B)/tests/fuzz.log
+
+## bench: measure the core against std::map, Boost.Intrusive and absl::btree_map
+bench: $(B)/tests/vma_bench
+	@mkdir -p $(B)/bench
+	@echo "  BENCH   $<"
+	$(Q)$< --benchmark_out=$(B)/bench/vma.json --benchmark_out_format=json $(BENCH_ARGS) \
+		>$(B)/bench/vma.log 2>&1 || { cat $(B)/bench/vma.log; exit 1; }
+	$(Q)$(PYTHON) tests/bench/ratios.py $(B)/bench/vma.json
+
+-include $(shell find $(B)/tests -name '*.d' 2>/dev/null)

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A second, simple-minded address space to hold against the real one: a sorted vector, linear
+// scans, no tree, no cached value. It shares the value types of the core and none of its logic.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vma/address_space.hpp"
+
+namespace svma::test {
+
+struct NaiveVma {
+  u64 start = 0;
+  u64 end = 0;
+  VmaAttrs attrs;
+
+  u64 pages() const { return (end - start) / kPageSize; }
+  bool operator==(const NaiveVma&) const = default;
+};
+
+class NaiveModel {
+ public:
+  explicit NaiveModel(u64 stack_guard_gap) : stack_guard_gap_(stack_guard_gap) {}
+
+  const std::vector<NaiveVma>& vmas() const { return vmas_; }
+
+  // Indices; nothing found is nullopt.
+  std::optional<std::size_t> find(u64 addr) const;
+  std::optional<std::size_t> find_intersection(u64 start, u64 end) const;
+  bool free_range(u64 start, u64 end) const { return !find_intersection(start, end); }
+
+  bool insert(const NaiveVma& vma);
+  void erase(std::size_t index) { vmas_.erase(vmas_.begin() + static_cast<long>(index)); }
+  void split(std::size_t index, u64 addr);
+  void set_flags(std::size_t index, VmFlags flags) { vmas_[index].attrs.vm_flags = flags; }
+  bool expand_downwards(std::size_t index, u64 addr);
+
+  // How many VMAs more there are between cutting at both ends and removing.
+  unsigned munmap_cuts(u64 start, u64 end) const;
+  bool munmap_exceeds(u64 start, u64 end, u32 max_map_count) const;
+  void munmap(u64 start, u64 end);
+
+  // The range, mapped or not, gets `attrs` and is then joined with each neighbour that fits. If
+  // none does, nothing changes. RETURNS: whether it was joined.
+  bool merge(u64 start, u64 end, const VmaAttrs& attrs);
+
+  // vma_expand over the VMA above (if `over_next`) to `start`, `end`.
+  void expand(std::size_t index, u64 start, u64 end, u64 pgoff, bool over_next);
+
+  std::optional<u64> lowest_fit(const UnmappedAreaInfo& info) const;
+  std::optional<u64> highest_fit(const UnmappedAreaInfo& info) const;
+  bool fits_at(u64 addr, const UnmappedAreaInfo& info) const;
+
+  // Whether the ends of gaps do not rise with their addresses, because a guard gap reaches below
+  // the VMA beneath a stack. The search of v5.10 may then miss gaps (unmapped_area.cc).
+  bool gap_ends_out_of_order() const;
+
+  // total, data, exec, stack, locked: counted afresh.
+  Accounting count() const;
+
+  std::string to_string() const;
+
+ private:
+  struct Gap {
+    u64 start;
+    u64 end;
+  };
+  std::vector<Gap> gaps() const;
+  u64 guarded_start(const NaiveVma& vma) const;
+
+  std::vector<NaiveVma> vmas_;
+  u64 stack_guard_gap_;
+};
+
+// The same address space as seen by both; empty if equal, else what differs.
+std::string difference(const AddressSpace& mm, const NaiveModel& model);
+
+}  // namespace svma::test

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vma/merge.hpp"
+
+#include <gtest/gtest.h>
+
+#include "map_fixture.hpp"
+
+namespace svma {
+namespace {
+
+using test::kRead;
+using test::kReadWrite;
+using test::MapFixture;
+
+// One of the eight pictures. VMAs in `like_request` have the attributes of the request, others lack
+// write permission.
+struct Picture {
+  MergeCase merge_case;
+  const char* before;
+  const char* request;
+  const char* like_request;
+  const char* after;
+  char survivor;
+  // What is left to do if the lower / upper neighbour does not fit after all.
+  MergeCase without_prev;
+  MergeCase without_next;
+};
+
+constexpr MergeCase kNone = MergeCase::kNone;
+constexpr MergeCase k1 = MergeCase::k1PrevTakesAllOfNext;
+constexpr MergeCase k2 = MergeCase::k2PrevGrowsIntoHole;
+constexpr MergeCase k3 = MergeCase::k3NextGrowsIntoHole;
+constexpr MergeCase k4 = MergeCase::k4NextTakesEndOfPrev;
+constexpr MergeCase k5 = MergeCase::k5PrevTakesStartOfNext;
+constexpr MergeCase k6 = MergeCase::k6PrevTakesNextAndNextNext;
+constexpr MergeCase k7 = MergeCase::k7PrevTakesNext;
+constexpr MergeCase k8 = MergeCase::k8NextNextTakesNext;
+
+const Picture kPictures[] = {
+    // case  before          request         fit    after           survivor
+    {k1, "PPPP....NNNN", "....AAAA....", "PN", "PPPPPPPPPPPP", 'P', k3, k2},
+    {k2, "PPPP....NNNN", "....AAAA....", "P", "PPPPPPPPNNNN", 'P', kNone, k2},
+    {k2, "PPPP......NN", "....AAAA....", "PN", "PPPPPPPP..NN", 'P', kNone, k2},
+    {k2, "PPPP........", "....AAAA....", "P", "PPPPPPPP....", 'P', kNone, k2},
+    {k3, "PPPP....NNNN", "....AAAA....", "N", "PPPPNNNNNNNN", 'N', k3, kNone},
+    {k3, "PP......NNNN", "....AAAA....", "PN", "PP..NNNNNNNN", 'N', k3, kNone},
+    {k3, "........NNNN", "....AAAA....", "N", "....NNNNNNNN", 'N', k3, kNone},
+    {k4, "PPPPPPNNNN..", "..AAAA......", "N", "PPNNNNNNNN..", 'N', k4, kNone},
+    {k5, "PPPPNNNNNN..", "....AAAA....", "P", "PPPPPPPPNN..", 'P', kNone, k5},
+    {k6, "PPPPNNNNXXXX", "....AAAA....", "PX", "PPPPPPPPPPPP", 'P', k8, k7},
+    {k7, "PPPPNNNNXXXX", "....AAAA....", "P", "PPPPPPPPXXXX", 'P', kNone, k7},
+    {k7, "PPPPNNNN..XX", "....AAAA....", "PX", "PPPPPPPP..XX", 'P', kNone, k7},
+    {k8, "PPPPNNNNXXXX", "....AAAA....", "X", "PPPPXXXXXXXX", 'X', k8, kNone},
+    {k8, "....NNNNXXXX", "....AAAA....", "X", "....XXXXXXXX", 'X', k8, kNone},
+};
+
+// A way in which a neighbour may not fit, and what it is called.
+struct Misfit {
+  const char* what;
+  MergeVerdict verdict;
+  void (*change)(VmaAttrs&);
+};
+
+const Misfit kMisfits[] = {
+    {"flags", MergeVerdict::kFlags, [](VmaAttrs& a) { a.vm_flags ^= kVmExec; }},
+    {"locked", MergeVerdict::kFlags, [](VmaAttrs& a) { a.vm_flags ^= kVmLocked; }},
+    {"protection key", MergeVerdict::kFlags, [](VmaAttrs& a) { a.vm_flags ^= u64{1} << 32; }},
+    {"file", MergeVerdict::kFile, [](VmaAttrs& a) { a.file = 0xf11e; }},
+    {"close operation", MergeVerdict::kClose, [](VmaAttrs& a) { a.has_close = true; }},
+    {"userfaultfd", MergeVerdict::kUffd, [](VmaAttrs& a) { a.uffd_ctx = 0xffd; }},
+    {"name", MergeVerdict::kName, [](VmaAttrs& a) { a.anon_name = 5; }},
+    {"page offset", MergeVerdict::kPgoff,
+     [](VmaAttrs& a) { a.vm_pgoff = a.vm_pgoff + PageCount(1); }},
+    {"policy", MergeVerdict::kPolicy, [](VmaAttrs& a) { a.vm_policy = 3; }},
+    {"anon_vma shared with a fork", MergeVerdict::kAnonVma, [](VmaAttrs& a) { a.anon_vma = 0xa; }},
+};
+
+class VmaMerge : public MapFixture, public testing::WithParamInterface<Picture> {
+ protected:
+  void draw_picture(const Picture& picture,
+                    const std::function<void(char, VmaAttrs&)>& change = {}) {
+    draw(picture.before, [&](char name, VmaAttrs& attrs) {
+      const bool fits = std::string(picture.like_request).find(name) != std::string::npos;
+      attrs.vm_flags = fits ? kReadWrite : kRead;
+      if (change) change(name, attrs);
+    });
+  }
+
+  // As the callers in the kernel do: the last VMA that starts below the request.
+  Vma* prev_of(AddrRange request) const {
+    Vma* prev = nullptr;
+    Vma* const vma = mm_.find_vma_prev(request.start, &prev);
+    return vma && vma->vm_start < request.start ? vma : prev;
+  }
+
+  Vma* merge(const Picture& picture, const VmaAttrs& attrs) {
+    const AddrRange request = range(picture.request);
+    const u64 total_before = mm_.acct().total_vm.value();
+    Vma* const merged = mm_.vma_merge(prev_of(request), request, attrs);
+    EXPECT_EQ(mm_.acct().total_vm.value(), total_before) << "merge does not account";
+    check(false);
+    return merged;
+  }
+
+  MergePlan plan(const Picture& picture) const {
+    const AddrRange request = range(picture.request);
+    return mm_.plan_merge(prev_of(request), request, anonymous(request.start));
+  }
+};
+
+TEST_P(VmaMerge, EverythingFits_GivesTheDrawnResult) {
+  const Picture& picture = GetParam();
+  draw_picture(picture);
+  EXPECT_EQ(plan(picture).merge_case, picture.merge_case);
+  Vma* const merged = merge(picture, anonymous(range(picture.request).start));
+  ASSERT_NE(merged, nullptr);
+  EXPECT_EQ(merged, vma(picture.survivor));
+  EXPECT_EQ(this->picture(), picture.after);
+  for (const Vma* vma = mm_.first(); vma; vma = AddressSpace::next(vma)) {
+    EXPECT_EQ(vma->attrs.vm_pgoff.value(), vma->vm_start.page_number()) << "offset follows address";
+  }
+}
+
+TEST_P(VmaMerge, OneNeighbourDoesNotFit_IsNamedAndLeftAlone) {
+  const Picture& picture = GetParam();
+  for (const Misfit& misfit : kMisfits) {
+    for (const bool prev_misfits : {true, false}) {
+      SCOPED_TRACE(std::string(misfit.what) + (prev_misfits ? " of prev" : " of next"));
+      draw_picture(picture);
+      const MergePlan whole = plan(picture);
+      const bool joins_prev = whole.with_prev == MergeVerdict::kMergeable;
+      const bool joins_next = whole.with_next == MergeVerdict::kMergeable;
+      if (prev_misfits ? joins_prev : joins_next) {
+        misfit.change((prev_misfits ? whole.prev : whole.next)->attrs);
+        const MergePlan rest = plan(picture);
+        EXPECT_EQ(rest.merge_case, prev_misfits ? picture.without_prev : picture.without_next);
+        EXPECT_EQ(prev_misfits ? rest.with_prev : rest.with_next, misfit.verdict)
+            << to_string(prev_misfits ? rest.with_prev : rest.with_next);
+        const std::string before = this->picture();
+        const Vma* const merged = merge(picture, anonymous(range(picture.request).start));
+        EXPECT_EQ(merged == nullptr, rest.merge_case == kNone);
+        if (!merged) {
+          EXPECT_EQ(this->picture(), before);
+        }
+      }
+      mm_.clear();
+    }
+  }
+}
+
+TEST_P(VmaMerge, SpecialRequest_NeverMerges) {
+  const Picture& picture = GetParam();
+  for (const VmFlags special : {kVmIo, kVmDontExpand, kVmPfnMap, kVmMixedMap}) {
+    draw_picture(picture, [&](char, VmaAttrs& attrs) { attrs.vm_flags |= special; });
+    const AddrRange request = range(picture.request);
+    const VmaAttrs attrs = anonymous(request.start, kReadWrite | special);
+    EXPECT_EQ(mm_.plan_merge(prev_of(request), request, attrs).with_prev, MergeVerdict::kSpecial);
+    EXPECT_EQ(merge(picture, attrs), nullptr);
+    EXPECT_EQ(this->picture(), picture.before);
+    mm_.clear();
+  }
+}
+
+TEST_P(VmaMerge, SoftDirtyDiffers_MergesAllTheSame) {
+  const Picture& picture = GetParam();
+  draw_picture(picture);
+  Vma* const merged =
+      merge(picture, anonymous(range(picture.request).start, kReadWrite | kVmSoftDirty));
+  ASSERT_NE(merged, nullptr);
+  EXPECT_EQ(this->picture(), picture.after);
+  EXPECT_EQ(merged->attrs.vm_flags, kReadWrite) << "the caller marks the result";
+}
+
+TEST_P(VmaMerge, FileMapping_NeedsContinuousOffsets) {
+  const Picture& picture = GetParam();
+  draw_picture(picture, [](char, VmaAttrs& attrs) {
+    attrs.file = 0xf11e;
+    attrs.vm_pgoff = attrs.vm_pgoff - PageCount(0x100);
+  });
+  VmaAttrs attrs = anonymous(range(picture.request).start);
+  attrs.file = 0xf11e;
+  EXPECT_EQ(merge(picture, attrs), nullptr);
+  attrs.vm_pgoff = attrs.vm_pgoff - PageCount(0x100);
+  EXPECT_NE(merge(picture, attrs), nullptr);
+  EXPECT_EQ(this->picture(), picture.after);
+}
+
+TEST_P(VmaMerge, RequestHasAnonVmaAndNeighbourNone_DoesNotMerge) {
+  const Picture& picture = GetParam();
+  draw_picture(picture);
+  VmaAttrs attrs = anonymous(range(picture.request).start);
+  attrs.anon_vma = 0xa;
+  EXPECT_EQ(merge(picture, attrs), nullptr);
+  EXPECT_EQ(this->picture(), picture.before);
+}
+
+TEST_P(VmaMerge, SameAnonVmaSharedWithAFork_Merges) {
+  const Picture& picture = GetParam();
+  draw_picture(picture, [](char, VmaAttrs& attrs) { attrs.anon_vma = 0xa; });
+  VmaAttrs attrs = anonymous(range(picture.request).start);
+  attrs.anon_vma = 0xa;
+  ASSERT_NE(merge(picture, attrs), nullptr);
+  EXPECT_EQ(this->picture(), picture.after);
+}
+
+std::string picture_name(const testing::TestParamInfo<Picture>& param) {
+  return "Case" + std::to_string(static_cast<int>(param.param.merge_case)) + "Picture" +
+         std::to_string(param.index);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllCases, VmaMerge, testing::ValuesIn(kPictures), picture_name);
+
+class VmaMergeAnonVma : public MapFixture {
+ protected:
+  // Draws "PPPP....NNNN" or "PPPPMMMMNNNN" with these anon_vmas, singular ones unless negative.
+  void draw_with(const std::string& map, int p, int m, int n) {
+    draw(map, [&](char name, VmaAttrs& attrs) {
+      const int id = name == 'P' ? p : name == 'M' ? m : n;
+      attrs.anon_vma = static_cast<u64>(id < 0 ? -id : id);
+      attrs.anon_singular = id > 0;
+      if (name == 'M') attrs.vm_flags = kRead;
+    });
+  }
+
+  Vma* merge(u64 anon_vma) {
+    VmaAttrs attrs = anonymous(at(4));
+    attrs.anon_vma = anon_vma;
+    Vma* const merged = mm_.vma_merge(vma('P'), {at(4), at(8)}, attrs);
+    check(false);
+    return merged;
+  }
+};
+
+TEST_F(VmaMergeAnonVma, BothSidesOwnDifferentOnes_OnlyPrevMerges) {
+  draw_with("PPPP....NNNN", 1, 0, 2);
+  EXPECT_EQ(mm_.plan_merge(vma('P'), {at(4), at(8)}, anonymous(at(4))).with_next,
+            MergeVerdict::kBothAnonVma);
+  EXPECT_EQ(merge(0), vma('P'));
+  EXPECT_EQ(picture(), "PPPPPPPPNNNN");
+  EXPECT_EQ(vma('N')->attrs.anon_vma, 2u);
+}
+
+TEST_F(VmaMergeAnonVma, MappedBetweenDifferentOnes_OnlyPrevMerges) {
+  draw_with("PPPPMMMMNNNN", 1, 0, 2);
+  EXPECT_EQ(merge(0), vma('P'));
+  EXPECT_EQ(picture(), "PPPPPPPPNNNN");
+}
+
+TEST_F(VmaMergeAnonVma, Case1OnlyNextOwnsOne_PrevTakesItOver) {
+  draw_with("PPPP....NNNN", 0, 0, 2);
+  ASSERT_EQ(merge(0), vma('P'));
+  EXPECT_EQ(picture(), "PPPPPPPPPPPP");
+  EXPECT_EQ(vma('P')->attrs.anon_vma, 2u);
+  EXPECT_TRUE(vma('P')->attrs.anon_singular);
+}
+
+TEST_F(VmaMergeAnonVma, Case6OnlyNextNextOwnsOne_PrevTakesItOver) {
+  draw_with("PPPPMMMMNNNN", 0, 0, 3);
+  ASSERT_EQ(merge(0), vma('P'));
+  EXPECT_EQ(picture(), "PPPPPPPPPPPP");
+  EXPECT_EQ(vma('P')->attrs.anon_vma, 3u);
+  EXPECT_TRUE(vma('P')->attrs.anon_singular);
+}
+
+TEST_F(VmaMergeAnonVma, Case7RequestSaysNoneButMidOwnsOne_PrevTakesItOver) {
+  // Not a call the kernel makes (mprotect passes the anon_vma of mid); the rule of __vma_adjust
+  // still holds.
+  draw_with("PPPPMMMMNNNN", 0, -7, 9);
+  mm_.set_flags(vma('N'), kRead);
+  ASSERT_EQ(merge(0), vma('P'));
+  EXPECT_EQ(picture(), "PPPPPPPPNNNN");
+  EXPECT_EQ(vma('P')->attrs.anon_vma, 7u);
+  EXPECT_FALSE(vma('P')->attrs.anon_singular);
+}
+
+TEST_F(VmaMergeAnonVma, PrevOwnsOneWithLongChain_RequestWithoutDoesNotJoinIt) {
+  draw_with("PPPP....NNNN", -1, 0, 0);
+  EXPECT_EQ(merge(0), vma('N'));
+  EXPECT_EQ(picture(), "PPPPNNNNNNNN");
+}
+
+TEST_F(VmaMergeAnonVma, SurvivorWithOne_KeepsItsOwn) {
+  draw_with("PPPP....NNNN", 1, 0, 1);
+  vma('N')->attrs.anon_singular = false;
+  ASSERT_EQ(merge(1), vma('P'));
+  EXPECT_EQ(vma('P')->attrs.anon_vma, 1u);
+  EXPECT_TRUE(vma('P')->attrs.anon_singular);
+}
+
+TEST(MergeRules, AnonVma_TruthTable) {
+  Vma single;
+  single.attrs.anon_vma = 1;
+  single.attrs.anon_singular = true;
+  Vma shared = single;
+  shared.attrs.anon_singular = false;
+  const Vma none;
+  EXPECT_TRUE(is_mergeable_anon_vma(0, 0, &none));
+  EXPECT_TRUE(is_mergeable_anon_vma(0, 1, &single));
+  EXPECT_FALSE(is_mergeable_anon_vma(0, 1, &shared));
+  EXPECT_FALSE(is_mergeable_anon_vma(1, 0, &none)) << "an empty chain is not singular";
+  EXPECT_TRUE(is_mergeable_anon_vma(1, 1, &shared));
+  EXPECT_FALSE(is_mergeable_anon_vma(2, 1, &single));
+  EXPECT_TRUE(is_mergeable_anon_vma(0, 1, nullptr));
+  EXPECT_TRUE(is_mergeable_anon_vma(1, 0, nullptr));
+  EXPECT_FALSE(is_mergeable_anon_vma(2, 1, nullptr));
+}
+
+TEST(MergeRules, NoNeighbourAndGap_HaveTheirOwnVerdict) {
+  const AddrRange range{VirtAddr(0x3000), VirtAddr(0x4000)};
+  Vma below;
+  below.vm_start = VirtAddr(0x1000);
+  below.vm_end = VirtAddr(0x2000);
+  Vma above;
+  above.vm_start = VirtAddr(0x5000);
+  above.vm_end = VirtAddr(0x6000);
+  EXPECT_EQ(verdict_with_prev(nullptr, range, VmaAttrs()), MergeVerdict::kNoNeighbour);
+  EXPECT_EQ(verdict_with_next(nullptr, range, VmaAttrs()), MergeVerdict::kNoNeighbour);
+  EXPECT_EQ(verdict_with_prev(&below, range, VmaAttrs()), MergeVerdict::kNotAdjacent);
+  EXPECT_EQ(verdict_with_next(&above, range, VmaAttrs()), MergeVerdict::kNotAdjacent);
+}
+
+TEST(MergeRules, InodeAndDevice_AreNotCompared) {
+  Vma vma;
+  VmaAttrs attrs;
+  attrs.ino = 4711;
+  attrs.dev = 8;
+  EXPECT_EQ(is_mergeable_vma(vma, attrs), MergeVerdict::kMergeable);
+}
+
+TEST(MergeRules, SeveralMisfits_TheFirstInKernelOrderIsNamed) {
+  Vma vma;
+  VmaAttrs attrs;
+  attrs.vm_flags = kVmRead;
+  attrs.file = 1;
+  attrs.uffd_ctx = 1;
+  EXPECT_EQ(is_mergeable_vma(vma, attrs), MergeVerdict::kFlags);
+  vma.attrs.vm_flags = kVmRead;
+  EXPECT_EQ(is_mergeable_vma(vma, attrs), MergeVerdict::kFile);
+  vma.attrs.file = 1;
+  EXPECT_EQ(is_mergeable_vma(vma, attrs), MergeVerdict::kUffd);
+}
+
+TEST(MergeVerdict, EachOne_HasAName) {
+  for (int i = 0; i <= static_cast<int>(MergeVerdict::kBothAnonVma); ++i) {
+    EXPECT_STRNE(to_string(static_cast<MergeVerdict>(i)), "?");
+  }
+}
+
+}  // namespace
+}  // namespace svma

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * The interface of /dev/svma.
+ *
+ * Rules: fixed-width types only, every hole is an explicit reserved field that must be zero, structures
+ * and enumerations only ever grow at the end, a changed meaning gets a new number. Each argument structure
+ * begins with its own size, so that an older caller keeps working against a newer module.
+ *
+ * Units: addresses and lengths are bytes, ranges are half-open [start, end), vm_pgoff and all *_vm counters
+ * are pages. Process ids are those of the caller's pid namespace.
+ *
+ * Errors common to all ioctls: -EFAULT (bad pointer), -EINVAL (size, flags or a reserved field),
+ * -ENOTTY (unknown request), -EPROTO (SVMA_IOC_VERSION was not called with a matching version first).
+ */
+#ifndef _UAPI_SVMA_H
+#define _UAPI_SVMA_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define SVMA_ABI_VERSION 1u
+
+/* Name of the device node and of the debugfs directory. */
+#define SVMA_DEVICE "/dev/svma"
+#define SVMA_DEBUGFS "/sys/kernel/debug/svma"
+
+/* No node: the parent of a root, a neighbour that does not exist. Never a valid vm_start. */
+#define SVMA_NONE (~(__u64)0)
+
+/* How much an answer about a tracked mm can be trusted. */
+enum svma_health {
+	SVMA_CLEAN = 0,		/* every operation was seen and applied */
+	SVMA_SUSPECT = 1,	/* something was missed; a resync is due */
+	SVMA_RESYNCING = 2,	/* being rebuilt from the live side */
+	SVMA_GONE = 3,		/* the mm was torn down */
+	SVMA_STARTING = 4,	/* fork or exec has begun and the layout is not complete yet */
+};
+
+/* Operations: one entry into mm code that changes an address space. */
+enum svma_operation {
+	SVMA_OP_NONE = 0,
+	SVMA_OP_ATTACH = 1,		/* layout taken over from the live side */
+	SVMA_OP_MMAP = 2,
+	SVMA_OP_MUNMAP = 3,
+	SVMA_OP_BRK = 4,
+	SVMA_OP_MPROTECT = 5,
+	SVMA_OP_MREMAP_MOVE = 6,
+	SVMA_OP_MREMAP_EXPAND = 7,	/* growth in place */
+	SVMA_OP_MLOCK = 8,		/* mlock, munlock, mlockall, munlockall */
+	SVMA_OP_MODIFY = 9,		/* madvise, mbind, userfaultfd: attributes of a range */
+	SVMA_OP_STACK_GROWTH = 10,
+	SVMA_OP_INSERT = 11,		/* special mappings and the first stack of an exec */
+	SVMA_OP_STACK_SHIFT = 12,	/* exec moves the finished stack down */
+	SVMA_OP_FORK = 13,
+	SVMA_OP_EXIT = 14,
+	SVMA_OP_ANON_VMA = 15,		/* first anonymous fault gave the VMA an anon_vma */
+	SVMA_OP_OTHER = 16,		/* the live side changed and no probe said why */
+	SVMA_OP_EXEC = 17,		/* an empty address space was made for a new program */
+	SVMA_OP_COUNT = 24,		/* room in arrays; not an operation */
+};
+
+/*
+ * SVMA_IOC_VERSION - agree on the interface; first call on every descriptor.
+ *
+ * The caller puts in its SVMA_ABI_VERSION, the module answers with its own.
+ * -EPROTO when they differ (the answer is filled in all the same).
+ */
+struct svma_version {
+	__u32 size;
+	__u32 abi;
+	__u32 features;		/* out, 0 for now */
+	__u32 reserved;
+	char module[32];	/* out, version of the module */
+	char kernel[64];	/* out, release the module was built for */
+};
+
+/* svma_track.flags */
+#define SVMA_TRACK_DESCENDANTS 1u	/* follow fork and vfork, too */
+#define SVMA_TRACK_CHILDREN 2u		/* pid must be 0: what the caller's own children exec from now on */
+
+/*
+ * SVMA_IOC_TRACK - track a process until the descriptor is closed, it is untracked or it ends.
+ *
+ * A running process is attached: its layout is taken over under mmap_lock held for reading, taken only
+ * by trylock. From its next exec on the process is followed from an empty address space.
+ *
+ * -ESRCH no such process; -EINVAL a kernel thread (it has no address space); -EBUSY already tracked;
+ * -ENOSPC the memory cap is reached; -EAGAIN the live side was never free to be read; -ENOMEM.
+ */
+struct svma_track {
+	__u32 size;
+	__u32 flags;
+	__s32 pid;
+	__u32 reserved;
+	__u64 mm_id;		/* out, 0 with SVMA_TRACK_CHILDREN */
+};
+
+/* SVMA_IOC_UNTRACK - stop tracking; by mm_id, or by pid when mm_id is 0. -ENOENT when not tracked. */
+struct svma_untrack {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__s32 pid;
+	__u32 reserved;
+	__u64 mm_id;
+};
+
+/* What was counted, for one mm, one descriptor or the whole module. */
+struct svma_counts {
+	__u64 operations;	/* applied to a shadow */
+	__u64 compared;		/* single answers compared inside the module: VMAs and totals */
+	__u64 equal;
+	__u64 divergent;
+	__u64 unmodelled;	/* operations adopted without a prediction */
+	__u64 missed;		/* probes or returns known to be lost */
+	__u64 resyncs;
+	__u64 facts;		/* inputs read from the live side because they can't be computed */
+	__u64 by_operation[SVMA_OP_COUNT];
+	__u64 unmodelled_by_operation[SVMA_OP_COUNT];
+};
+
+/* The mm's own totals, in pages but for map_count. */
+struct svma_totals {
+	__u64 map_count;
+	__u64 total_vm;
+	__u64 data_vm;
+	__u64 exec_vm;
+	__u64 stack_vm;
+	__u64 locked_vm;
+};
+
+/* svma_mm.flags */
+#define SVMA_MM_FROM_EXEC 1u	/* followed since the address space was empty */
+#define SVMA_MM_DESCENDANTS 2u
+#define SVMA_MM_OWNED 4u	/* tracked by the asking descriptor */
+
+/* One tracked mm. Also the answer of SVMA_IOC_MM, asked by mm_id, or by pid when mm_id is 0. -ENOENT. */
+struct svma_mm {
+	__u32 size;
+	__u32 flags;
+	__u64 mm_id;		/* never reused while the module is loaded */
+	__s32 pid;		/* thread group leader; 0: not visible from here or not known yet */
+	__u32 health;		/* enum svma_health */
+	__u64 seq;		/* changes with every change of the shadow */
+	struct svma_totals totals;
+	struct svma_counts counts;
+	char comm[16];
+};
+
+/*
+ * SVMA_IOC_LIST - the tracked mms. count is how many there are, at most capacity are written.
+ * Calling it re-arms poll(): a descriptor becomes readable after a burst of operations or when the set
+ * of tracked mms changed.
+ */
+struct svma_list {
+	__u32 size;
+	__u32 flags;		/* SVMA_LIST_MINE */
+	__u32 capacity;
+	__u32 count;		/* out */
+	__u64 buffer;		/* struct svma_mm[capacity] */
+};
+#define SVMA_LIST_MINE 1u	/* only what this descriptor tracks */
+
+/* svma_vma.bits */
+#define SVMA_VMA_RED 1u			/* colour of the node */
+#define SVMA_VMA_HAS_CLOSE 2u		/* vm_ops->close exists: never merged */
+#define SVMA_VMA_ANON_SINGULAR 4u	/* exactly one anon_vma_chain */
+
+/* One VMA of a shadow with its place in the tree. */
+struct svma_vma {
+	__u64 start;
+	__u64 end;
+	__u64 flags;		/* vm_flags of the running kernel */
+	__u64 pgoff;
+	__u64 ino;		/* 0: no file */
+	__u32 dev;		/* kernel's dev_t: major << 20 | minor */
+	__u32 bits;
+	__u64 file;		/* identity of the struct file, hashed; 0: none */
+	__u64 anon_vma;		/* identity, hashed; 0: none */
+	__u64 uffd_ctx;		/* identity, hashed; 0: none */
+	__u32 policy;		/* identity of the mempolicy's content; 0: none */
+	__u32 anon_name;	/* identity of the name; 0: none */
+	__u64 gap;		/* rb_subtree_gap, bytes */
+	__u64 parent;		/* vm_start of the parent node, SVMA_NONE at the root */
+	__u32 depth;		/* 0 at the root */
+	__u32 reserved;
+};
+
+/*
+ * SVMA_IOC_SNAPSHOT - the layout in address order, from the first VMA that ends above start.
+ *
+ * One call is one consistent moment (seq). A layout larger than the buffer is continued by calling again
+ * with start = end of the last VMA; the whole is consistent when all parts have the same seq.
+ * mm_id 0: by pid. -ENOENT.
+ */
+struct svma_snapshot {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;
+	__s32 pid;
+	__u32 capacity;		/* records that fit; 0 asks for seq, health and totals only */
+	__u64 start;
+	__u64 buffer;		/* struct svma_vma[capacity] */
+	__u32 count;		/* out: records written */
+	__u32 more;		/* out: 1 when VMAs remain above the last record */
+	__u32 health;		/* out */
+	__u32 busy;		/* out: 1 while an unmap still runs after it gave up the write lock */
+	__u64 seq;		/* out */
+	struct svma_totals totals;	/* out; the live totals lag behind while busy */
+};
+
+/* SVMA_IOC_FIND - find_vma(addr) on the shadow: the first VMA with end > addr, and its neighbour below. */
+struct svma_find {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;
+	__s32 pid;
+	__u32 found;		/* out: bit 0 vma, bit 1 prev */
+	__u64 addr;
+	__u64 seq;		/* out */
+	__u32 health;		/* out */
+	__u32 reserved;
+	struct svma_vma vma;	/* out */
+	struct svma_vma prev;	/* out: last VMA with end <= addr */
+};
+
+/*
+ * SVMA_IOC_GAP - unmapped_area / unmapped_area_topdown on the shadow.
+ * -ENOMEM is an answer, not a failure: result then holds 0 and error holds ENOMEM.
+ */
+struct svma_gap {
+	__u32 size;
+	__u32 flags;		/* SVMA_GAP_TOPDOWN */
+	__u64 mm_id;
+	__s32 pid;
+	__u32 error;		/* out: 0 or ENOMEM */
+	__u64 length;
+	__u64 low_limit;	/* inclusive */
+	__u64 high_limit;	/* exclusive */
+	__u64 align_mask;
+	__u64 align_offset;
+	__u64 result;		/* out */
+	__u64 seq;		/* out */
+	__u32 health;		/* out */
+	__u32 reserved;
+};
+#define SVMA_GAP_TOPDOWN 1u
+
+/* SVMA_IOC_STATS - of this descriptor (since it was opened, ended mms included) or of the module. */
+struct svma_stats {
+	__u32 size;
+	__u32 flags;		/* SVMA_STATS_MODULE */
+	struct svma_counts counts;	/* out */
+	__u64 tracked;		/* out: mms now */
+	__u64 tracked_ever;	/* out */
+	__u64 vmas;		/* out: nodes in use */
+	__u64 memory;		/* out: bytes held for shadows and pools */
+	__u64 memory_cap;	/* out: bytes, module parameter memory_cap_mb */
+	__u64 pool_free;	/* out: preallocated nodes */
+	__u64 pool_empty;	/* out: how often a handler found none */
+	__u64 canary_failures;	/* out: how often the probes were found disarmed */
+};
+#define SVMA_STATS_MODULE 1u
+
+/* svma_probe.state */
+#define SVMA_PROBE_FOUND 1u
+#define SVMA_PROBE_ARMED 2u
+#define SVMA_PROBE_REQUIRED 4u
+#define SVMA_PROBE_RETURN 8u	/* a return probe */
+
+struct svma_probe {
+	char symbol[48];
+	char role[32];
+	__u32 state;
+	__u32 reserved;
+	__u64 hits;		/* on tracked mms */
+	__u64 missed;
+};
+
+/* SVMA_IOC_PROBES - the probe table. count is the table's size, at most capacity are written. */
+struct svma_probes {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u32 capacity;
+	__u32 count;		/* out */
+	__u64 buffer;		/* struct svma_probe[capacity] */
+};
+
+/* svma_divergence.field: what differs. */
+enum svma_field {
+	SVMA_FIELD_NONE = 0,
+	SVMA_FIELD_LAYOUT = 1,	/* a VMA starts or ends elsewhere, is missing or is too many */
+	SVMA_FIELD_FLAGS = 2,
+	SVMA_FIELD_PGOFF = 3,
+	SVMA_FIELD_FILE = 4,
+	SVMA_FIELD_POLICY = 5,
+	SVMA_FIELD_UFFD = 6,
+	SVMA_FIELD_NAME = 7,
+	SVMA_FIELD_MAP_COUNT = 8,
+	SVMA_FIELD_TOTAL_VM = 9,
+	SVMA_FIELD_DATA_VM = 10,
+	SVMA_FIELD_EXEC_VM = 11,
+	SVMA_FIELD_STACK_VM = 12,
+	SVMA_FIELD_LOCKED_VM = 13,
+	SVMA_FIELD_ANON_VMA = 14,
+};
+
+/* One report: an operation after which prediction and live side differed, or that had no prediction. */
+struct svma_divergence {
+	__u64 mm_id;
+	__u64 seq;
+	__u64 time_ns;		/* CLOCK_MONOTONIC */
+	__s32 pid;
+	__u32 operation;	/* enum svma_operation */
+	__u32 field;		/* enum svma_field */
+	__u32 unmodelled;	/* 1: adopted without a prediction; 0: divergence */
+	__s64 result;		/* what the operation returned, 0 if not known */
+	__u64 args[8];		/* of the operation */
+	__u64 predicted_value;	/* of the field, for counters */
+	__u64 observed_value;
+	struct svma_vma predicted;	/* start == SVMA_NONE: no VMA there */
+	struct svma_vma observed;
+	char comm[16];
+};
+
+/* SVMA_IOC_DIVERGENCES - the first reports of this descriptor's mms; lost counts those beyond the ring. */
+struct svma_divergences {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u32 capacity;
+	__u32 count;		/* out */
+	__u64 buffer;		/* struct svma_divergence[capacity] */
+	__u64 lost;		/* out */
+};
+
+#define SVMA_IOC_MAGIC 0xB6
+#define SVMA_IOC_VERSION _IOWR(SVMA_IOC_MAGIC, 0, struct svma_version)
+#define SVMA_IOC_TRACK _IOWR(SVMA_IOC_MAGIC, 1, struct svma_track)
+#define SVMA_IOC_UNTRACK _IOWR(SVMA_IOC_MAGIC, 2, struct svma_untrack)
+#define SVMA_IOC_LIST _IOWR(SVMA_IOC_MAGIC, 3, struct svma_list)
+#define SVMA_IOC_MM _IOWR(SVMA_IOC_MAGIC, 4, struct svma_mm)
+#define SVMA_IOC_SNAPSHOT _IOWR(SVMA_IOC_MAGIC, 5, struct svma_snapshot)
+#define SVMA_IOC_FIND _IOWR(SVMA_IOC_MAGIC, 6, struct svma_find)
+#define SVMA_IOC_GAP _IOWR(SVMA_IOC_MAGIC, 7, struct svma_gap)
+#define SVMA_IOC_STATS _IOWR(SVMA_IOC_MAGIC, 8, struct svma_stats)
+#define SVMA_IOC_PROBES _IOWR(SVMA_IOC_MAGIC, 9, struct svma_probes)
+#define SVMA_IOC_DIVERGENCES _IOWR(SVMA_IOC_MAGIC, 10, struct svma_divergences)
+
+#endif /* _UAPI_SVMA_H */

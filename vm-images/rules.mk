@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Kernels, images, guests. Included by the top-level Makefile, which defines KERNEL, B and Q.
+
+VM_IMAGES_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+SUPPORTED_KERNELS := $(shell printf '%s\n' $(patsubst $(VM_IMAGES_DIR)/images/%.mk,%,$(wildcard $(VM_IMAGES_DIR)/images/*.mk)) | sort -V)
+
+ifeq ($(filter $(KERNEL),$(SUPPORTED_KERNELS)),)
+$(error KERNEL='$(KERNEL)' is not supported; supported: $(SUPPORTED_KERNELS))
+endif
+include $(VM_IMAGES_DIR)/images/$(KERNEL).mk
+
+# The ABI in Debian's package names, e.g. 6.1.0-56; empty: the one in the lock file, else the newest.
+KERNEL_ABI ?=
+# What modules are built against: make -C $(KDIR) M=...
+KDIR := $(abspath $(B)/kernels/$(KERNEL)/headers)
+# Everything run-vm needs; let targets that run a guest depend on it.
+VM_READY := $(B)/kernels/$(KERNEL)/.ready $(B)/images/root.ext4 $(B)/images/$(KERNEL)/stage1.cpio
+RUN_VM = $(VM_IMAGES_DIR)/run-vm --build $(B) --kernel $(KERNEL)
+
+$(B)/kernels/%/.ready: $(VM_IMAGES_DIR)/images/%.mk $(VM_IMAGES_DIR)/fetch-kernel
+	@printf '  FETCH   %s\n' '$*'
+	$(Q)$(VM_IMAGES_DIR)/fetch-kernel --build $(B) $(if $(KERNEL_ABI),--abi $(KERNEL_ABI)) $*
+
+$(B)/images/root.ext4: $(VM_IMAGES_DIR)/config/guest-packages $(VM_IMAGES_DIR)/lib/finish-root
+	@printf '  ROOTFS  %s\n' '$@'
+	$(Q)$(VM_IMAGES_DIR)/build-image --build $(B) root
+
+$(B)/images/%/stage1.cpio: $(B)/kernels/%/.ready $(VM_IMAGES_DIR)/build-image $(wildcard $(VM_IMAGES_DIR)/guest/*)
+	@printf '  STAGE1  %s\n' '$@'
+	$(Q)$(VM_IMAGES_DIR)/build-image --build $(B) stage1 $*
+
+# Debian ships no System.map worth the name. A PVH boot is not randomised, so the guest's kallsyms are it.
+$(B)/kernels/%/System.map: $(B)/kernels/%/.ready | $(B)/images/root.ext4 $(B)/images/%/stage1.cpio
+	@printf '  MAP     %s\n' '$@'
+	$(Q)$(VM_IMAGES_DIR)/run-vm --build $(B) --kernel $* -- "grep -v '\[' /proc/kallsyms" >$@.tmp && mv $@.tmp $@
+
+# Never to be removed as intermediate files of another kernel's System.map.
+.PRECIOUS: $(B)/kernels/%/.ready $(B)/images/%/stage1.cpio
+
+.PHONY: kernels vm setup-host test-run-vm
+kernels: ## list supported kernels, and which are fetched
+	@for k in $(SUPPORTED_KERNELS); do \
+	  if [ -f $(B)/kernels/$$k/.ready ]; then \
+	    printf '  %-6s fetched: %s\n' $$k "$$(cat $(B)/kernels/$$k/release)"; \
+	  else \
+	    printf '  %-6s not fetched: make KERNEL=%s vm\n' $$k $$k; \
+	  fi; \
+	done
+
+vm: $(VM_READY) ## fetch the kernel and build what a guest boots from
+	@:
+
+setup-host: ## install the Debian packages everything here needs
+	$(Q)$(VM_IMAGES_DIR)/setup-host
+
+test-run-vm: $(VM_READY) ## prove that run-vm reports every failure (3 minutes)
+	@printf '  TEST    run-vm\n'
+	$(Q)$(VM_IMAGES_DIR)/test-run-vm --build $(abspath $(B)) --kernel $(KERNEL)
