@@ -259,18 +259,6 @@ static int on_brk(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return open_at_entry(ri, current->mm, &op);
 }
 
-static bool in_setup_stack(struct mm_struct *mm)
-{
-	struct svma_tracked *t;
-	bool yes;
-
-	rcu_read_lock();
-	t = svma_find_rcu(mm);
-	yes = t && t->setup_stack;
-	rcu_read_unlock();
-	return yes;
-}
-
 /* mprotect_fixup(tlb, vma, pprev, start, end, newflags) */
 static int on_mprotect(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
@@ -280,7 +268,6 @@ static int on_mprotect(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[0] = svma_arg(regs, 3);
 	op.args[1] = svma_arg(regs, 4);
 	op.args[2] = svma_arg(regs, 5);
-	op.args[3] = in_setup_stack(vma->vm_mm);
 	return open_at_entry(ri, vma->vm_mm, &op);
 }
 
@@ -297,6 +284,18 @@ static int on_mlock(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return open_at_entry(ri, vma->vm_mm, &op);
 }
 
+static bool in_setup_stack(struct mm_struct *mm)
+{
+	struct svma_tracked *t;
+	bool yes;
+
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	yes = t && t->setup_stack;
+	rcu_read_unlock();
+	return yes;
+}
+
 /* expand_downwards(vma, address) */
 static int on_stack_growth(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
@@ -305,6 +304,7 @@ static int on_stack_growth(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 	op.args[0] = vma->vm_start;
 	op.args[1] = svma_arg(regs, 1);
+	op.args[2] = in_setup_stack(vma->vm_mm);
 	return open_at_entry(ri, vma->vm_mm, &op);
 }
 

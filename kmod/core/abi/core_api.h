@@ -24,12 +24,12 @@ enum svma_core_op {
 	SVMA_CORE_MMAP = 2,	     /* args: addr, len, vm_flags, pgoff; fact: file */
 	SVMA_CORE_MUNMAP = 3,	     /* args: start, end */
 	SVMA_CORE_BRK = 4,	     /* args: addr, len, vm_flags, start of the VMA to grow or SVMA_CORE_NO_VMA */
-	SVMA_CORE_MPROTECT = 5,	     /* args: start, end, new vm_flags, 1 in setup_arg_pages */
+	SVMA_CORE_MPROTECT = 5,	     /* args: start, end, new vm_flags */
 	SVMA_CORE_MREMAP_MOVE = 6,   /* args: vma start, old_addr, old_len, new_len, new_addr, MREMAP_ flags */
 	SVMA_CORE_MREMAP_EXPAND = 7, /* args: addr, old_len, new_len, TASK_SIZE */
 	SVMA_CORE_MLOCK = 8,	     /* args: start, end, new vm_flags */
 	SVMA_CORE_MODIFY = 9,	     /* args: start, end, new vm_flags, uffd_ctx, policy, anon_name */
-	SVMA_CORE_STACK_GROWTH = 10, /* args: vma start, address */
+	SVMA_CORE_STACK_GROWTH = 10, /* args: vma start, address, 1 in setup_arg_pages */
 	SVMA_CORE_INSERT = 11,	     /* fact: the whole VMA */
 	SVMA_CORE_STACK_SHIFT = 12,  /* args: vma start, shift in bytes */
 	SVMA_CORE_FORK = 13,

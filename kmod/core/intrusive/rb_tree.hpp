@@ -265,8 +265,7 @@ inline void erase_rebalance(RbRoot* root, RbNode* parent, const C& callbacks) {
         parent = node->parent();
         continue;
       }
-      inner->set_black();  // C
-      sibling->set_red();
+      // C; the colours of the two are settled in D
       rotate(root, sibling, other_side(side), callbacks);
       sibling = inner;
     }

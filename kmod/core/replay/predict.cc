@@ -322,10 +322,6 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
     space_.vm_stat_account(old_flags, -pages);
     space_.vm_stat_account(flags, pages);
   }
-  // fs/exec.c setup_arg_pages() takes the temporary flags off right after.
-  if (op.args[3] != 0 && op.result == 0) {
-    space_.find_vma(range.start)->attrs.vm_flags &= ~kStackIncompleteSetup;
-  }
   return kOk;
 }
 
@@ -498,6 +494,8 @@ Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
 Status Predictor::stack_growth(const svma_op& op, Touched& touched) {
   Vma* vma = space_.find_vma(VirtAddr(op.args[0]));
   if (vma == nullptr) return kOk;
+  // fs/exec.c setup_arg_pages(): between moving the stack and growing it, exec takes its marks off.
+  if (op.args[2] != 0) vma->attrs.vm_flags &= ~kStackIncompleteSetup;
   const VirtAddr addr = VirtAddr(op.args[1]).page_down();
   touched.add({addr < vma->vm_start ? addr : vma->vm_start, vma->vm_end});
   if (op.result != 0 || addr >= vma->vm_start) return kOk;
