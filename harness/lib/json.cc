@@ -17,7 +17,7 @@ std::string device_number(uint32_t dev) {
   return fmt::format("{:x}:{:x}", dev >> kDevMinorBits, dev & ((1u << kDevMinorBits) - 1));
 }
 
-Json by_operation(const uint64_t (&counts)[SVMA_OP_COUNT]) {
+Json by_operation(const __u64 (&counts)[SVMA_OP_COUNT]) {
   Json json = Json::object();
   for (uint32_t op = 0; op < SVMA_OP_COUNT; ++op)
     if (counts[op]) json[operation_name(op)] = counts[op];

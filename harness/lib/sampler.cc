@@ -46,6 +46,7 @@ Sample Sampler::sample(uint64_t mm_id, pid_t pid, const Depth& depth) {
 
 // The cookie catches what seq can't: an exec that the module has not noticed yet.
 bool Sampler::unmoved(const ShadowView& view, const LiveView& live, pid_t pid) {
+  if (view.busy) return false;
   auto after = shadow_.moment_of_pid(pid);
   if (!after || after->mm_id != view.mm_id || after->seq != view.seq || after->health != SVMA_CLEAN)
     return false;

@@ -18,6 +18,7 @@ struct ShadowView {
   uint64_t mm_id = 0;
   uint64_t seq = 0;
   uint32_t health = SVMA_GONE;
+  bool busy = false;  // an unmap still counts its pages: the live totals are about to change
   Totals totals;
   Layout layout;
 };

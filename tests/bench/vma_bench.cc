@@ -253,7 +253,9 @@ Setup<Contender>& setup(const benchmark::State& state) {
 
 template <class Contender>
 void find(benchmark::State& state) {
-  auto& [layout, contender] = setup<Contender>(state);
+  auto& prepared = setup<Contender>(state);
+  const Layout& layout = prepared.layout;
+  Contender& contender = prepared.contender;
   const std::vector<u64> addresses =
       draws([&](std::mt19937_64& random) { return layout.some_address(random); });
   u64 carry = 0;
@@ -267,7 +269,7 @@ void find(benchmark::State& state) {
 
 template <class Contender>
 void iterate(benchmark::State& state) {
-  auto& [layout, contender] = setup<Contender>(state);
+  const Contender& contender = setup<Contender>(state).contender;
   u64 sum = 0;
   for (auto _ : state) {
     contender.for_each([&](const auto& vma) { sum += vma.vm_end.value(); });
@@ -278,7 +280,9 @@ void iterate(benchmark::State& state) {
 
 template <class Contender>
 void insert_erase(benchmark::State& state) {
-  auto& [layout, contender] = setup<Contender>(state);
+  auto& prepared = setup<Contender>(state);
+  const Layout& layout = prepared.layout;
+  Contender& contender = prepared.contender;
   const std::vector<u64> victims =
       draws([&](std::mt19937_64& random) { return random() % layout.ranges.size(); });
   std::size_t i = 0;
@@ -293,7 +297,9 @@ enum class Direction { kUp, kDown };
 
 template <Direction direction>
 void gap(benchmark::State& state) {
-  auto& [layout, contender] = setup<Svma>(state);
+  auto& prepared = setup<Svma>(state);
+  const Layout& layout = prepared.layout;
+  const Svma& contender = prepared.contender;
   const std::vector<u64> limits =
       draws([&](std::mt19937_64& random) { return layout.some_address(random) & kPageMask; });
   std::size_t i = 0;

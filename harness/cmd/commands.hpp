@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The subcommands. Each adds itself to the command line and stores in `run` what main shall do.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace svma {
+
+// What every subcommand gets from the options before it, and what it leaves for main.
+struct Invocation {
+  bool json = false;
+  std::function<int()> run;  // RETURNS: svma's exit status
+};
+
+void add_check(CLI::App& app, Invocation& invocation);
+void add_maps(CLI::App& app, Invocation& invocation);
+void add_tree(CLI::App& app, Invocation& invocation);
+void add_gaps(CLI::App& app, Invocation& invocation);
+void add_stat(CLI::App& app, Invocation& invocation);
+void add_probes(CLI::App& app, Invocation& invocation);
+
+}  // namespace svma

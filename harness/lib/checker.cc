@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/checker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_set>
+
+namespace svma {
+namespace {
+
+constexpr int kTriesPerMoment = 3;         // of a target that moves while it is read
+constexpr unsigned kMovedUntilFreeze = 5;  // moments in a row
+constexpr uint64_t kStatusEvery = 10;      // samples of one mm between two readings of /proc/PID/status
+constexpr unsigned kLookups = 8;           // find_vma questions per sample
+constexpr std::chrono::milliseconds kFreezeLimit(500);
+
+// The cheap roads always, the slow ones at the first sample, now and then, and at the end.
+Depth depth_of(uint64_t samples, bool final_look) {
+  return {.status = final_look || samples % kStatusEvery == 0,
+          .smaps = final_look || samples == 0,
+          .lookups = kLookups};
+}
+
+}  // namespace
+
+void Checker::look(bool final_look) {
+  const auto mms = device_.list_mine();
+  tracked_ = mms.size();
+  for (const svma_mm& mm : mms) look_at(mm, final_look);
+  forget_ended(mms);
+}
+
+void Checker::look_at(const svma_mm& mm, bool final_look) {
+  State& state = states_[mm.mm_id];
+  ProcessSummary& summary = state.summary;
+  summary.mm_id = mm.mm_id;
+  summary.pid = mm.pid;
+  summary.comm.assign(mm.comm, strnlen(mm.comm, sizeof(mm.comm)));
+  summary.health = mm.health;
+  summary.operations = mm.counts.operations;
+  summary.vmas = mm.totals.map_count;
+  if (mm.pid <= 0 || mm.health == SVMA_STARTING || mm.health == SVMA_GONE) return;
+  if (!final_look && mm.seq == state.equal_seq) return;
+
+  for (int i = 0; i < kTriesPerMoment; ++i) {
+    if (sample_once(state, final_look) != Outcome::kMoved) return;
+  }
+  if (++state.moved_in_a_row >= kMovedUntilFreeze) look_while_frozen(state);
+}
+
+Outcome Checker::sample_once(State& state, bool final_look) {
+  Tally& tally = state.summary.tally;
+  const Sample sample =
+      sampler_.sample(state.summary.mm_id, state.summary.pid, depth_of(state.samples, final_look));
+  tally.add_moved(sample.moved);
+  switch (sample.outcome) {
+    case Outcome::kMoved:
+      ++tally.moved_samples;
+      break;
+    case Outcome::kVanished:
+      ++tally.vanished;
+      break;
+    case Outcome::kNotClean:
+      ++tally.not_clean;
+      break;
+    case Outcome::kCompared:
+      ++tally.samples;
+      ++state.samples;
+      state.moved_in_a_row = 0;
+      tally.add(sample.comparison);
+      keep_differences(state, sample);
+      if (sample.comparison.divergent == 0) state.equal_seq = sample.seq;
+      break;
+  }
+  return sample.outcome;
+}
+
+// A difference that a second reading at once does not show again may be a change without a probe.
+void Checker::keep_differences(State& state, const Sample& sample) {
+  if (sample.comparison.differences.empty()) return;
+  const Sample again = sampler_.sample(state.summary.mm_id, state.summary.pid, depth_of(0, true));
+  for (const Difference& difference : sample.comparison.differences) {
+    if (findings_.size() >= kMaxFindings) return;
+    Finding finding;
+    finding.found_by = "harness";
+    finding.mm_id = state.summary.mm_id;
+    finding.pid = state.summary.pid;
+    finding.comm = state.summary.comm;
+    finding.seq = sample.seq;
+    finding.last_equal_seq = state.equal_seq;
+    if (again.outcome == Outcome::kCompared) {
+      const auto& found = again.comparison.differences;
+      finding.confirmed = std::find(found.begin(), found.end(), difference) != found.end();
+    }
+    finding.difference = difference;
+    findings_.push_back(finding);
+  }
+}
+
+void Checker::look_while_frozen(State& state) {
+  state.moved_in_a_row = 0;
+  if (freezer_ == nullptr) return;
+  const auto frozen = freezer_->freeze(kFreezeLimit);
+  if (!frozen) return;
+  ++freezes_;
+  for (const svma_mm& mm : device_.list_mine()) {
+    if (mm.mm_id == state.summary.mm_id) sample_once(state, false);
+  }
+}
+
+void Checker::forget_ended(const std::vector<svma_mm>& mms) {
+  std::unordered_set<pid_t> pids;
+  std::unordered_set<uint64_t> ids;
+  for (const svma_mm& mm : mms) {
+    pids.insert(mm.pid);
+    ids.insert(mm.mm_id);
+  }
+  for (auto& [id, state] : states_) {
+    if (ids.contains(id)) continue;
+    state.summary.health = SVMA_GONE;
+    sampler_.forget(id);
+  }
+  live_.retain(pids);
+}
+
+std::string Checker::progress() const {
+  Tally sum;
+  uint64_t operations = 0;
+  for (const auto& [id, state] : states_) {
+    sum.compared += state.summary.tally.compared;
+    sum.divergent += state.summary.tally.divergent;
+    sum.moved += state.summary.tally.moved;
+    operations += state.summary.operations;
+  }
+  return fmt::format("processes {} operations {} compared {} divergent {} moved {}", tracked_,
+                     operations, sum.compared, sum.divergent, sum.moved);
+}
+
+void Checker::finish(CheckReport& report) {
+  report.module_version = device_.version().module;
+  report.kernel = device_.version().kernel;
+  report.freezes = freezes_;
+  report.module = device_.stats(0);
+  report.divergences = findings_;
+  for (const svma_divergence& found : device_.divergences(256).reports) {
+    auto& list = found.unmodelled ? report.unmodelled : report.divergences;
+    if (list.size() < kMaxFindings) list.push_back(to_finding(found));
+  }
+  for (const auto& [id, state] : states_) {
+    const Tally& tally = state.summary.tally;
+    report.harness.compared += tally.compared;
+    report.harness.equal += tally.equal;
+    report.harness.divergent += tally.divergent;
+    report.harness.moved += tally.moved;
+    report.harness.samples += tally.samples;
+    report.harness.moved_samples += tally.moved_samples;
+    report.harness.not_clean += tally.not_clean;
+    report.harness.vanished += tally.vanished;
+    report.processes.push_back(state.summary);
+    if (tally.samples != 0) ++report.processes_checked;
+  }
+  std::stable_sort(report.processes.begin(), report.processes.end(),
+                   [](const auto& a, const auto& b) { return a.operations > b.operations; });
+}
+
+}  // namespace svma

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The layout of uapi/svma.h, frozen. A line here may be added with a new field or request, never changed:
+ * programs that were built before would break. The includer defines ABI_ASSERT(condition).
+ */
+#ifndef SVMA_TESTS_ABI_LAYOUT_H
+#define SVMA_TESTS_ABI_LAYOUT_H
+
+#include <stddef.h>
+
+/* clang-format off */
+#define ABI_SIZE(type, size) ABI_ASSERT(sizeof(struct type) == (size))
+#define ABI_AT(type, field, offset) ABI_ASSERT(offsetof(struct type, field) == (offset))
+#define ABI_IS(name, value) ABI_ASSERT((name) == (value))
+
+ABI_SIZE(svma_version, 112);
+ABI_AT(svma_version, size, 0);
+ABI_AT(svma_version, abi, 4);
+ABI_AT(svma_version, features, 8);
+ABI_AT(svma_version, reserved, 12);
+ABI_AT(svma_version, module, 16);
+ABI_AT(svma_version, kernel, 48);
+
+ABI_SIZE(svma_track, 24);
+ABI_AT(svma_track, size, 0);
+ABI_AT(svma_track, flags, 4);
+ABI_AT(svma_track, pid, 8);
+ABI_AT(svma_track, reserved, 12);
+ABI_AT(svma_track, mm_id, 16);
+
+ABI_SIZE(svma_untrack, 24);
+ABI_AT(svma_untrack, size, 0);
+ABI_AT(svma_untrack, flags, 4);
+ABI_AT(svma_untrack, pid, 8);
+ABI_AT(svma_untrack, reserved, 12);
+ABI_AT(svma_untrack, mm_id, 16);
+
+ABI_SIZE(svma_counts, 448);
+ABI_AT(svma_counts, operations, 0);
+ABI_AT(svma_counts, compared, 8);
+ABI_AT(svma_counts, equal, 16);
+ABI_AT(svma_counts, divergent, 24);
+ABI_AT(svma_counts, unmodelled, 32);
+ABI_AT(svma_counts, missed, 40);
+ABI_AT(svma_counts, resyncs, 48);
+ABI_AT(svma_counts, facts, 56);
+ABI_AT(svma_counts, by_operation, 64);
+ABI_AT(svma_counts, unmodelled_by_operation, 256);
+
+ABI_SIZE(svma_totals, 48);
+ABI_AT(svma_totals, map_count, 0);
+ABI_AT(svma_totals, total_vm, 8);
+ABI_AT(svma_totals, data_vm, 16);
+ABI_AT(svma_totals, exec_vm, 24);
+ABI_AT(svma_totals, stack_vm, 32);
+ABI_AT(svma_totals, locked_vm, 40);
+
+ABI_SIZE(svma_mm, 544);
+ABI_AT(svma_mm, size, 0);
+ABI_AT(svma_mm, flags, 4);
+ABI_AT(svma_mm, mm_id, 8);
+ABI_AT(svma_mm, pid, 16);
+ABI_AT(svma_mm, health, 20);
+ABI_AT(svma_mm, seq, 24);
+ABI_AT(svma_mm, totals, 32);
+ABI_AT(svma_mm, counts, 80);
+ABI_AT(svma_mm, comm, 528);
+
+ABI_SIZE(svma_list, 24);
+ABI_AT(svma_list, size, 0);
+ABI_AT(svma_list, flags, 4);
+ABI_AT(svma_list, capacity, 8);
+ABI_AT(svma_list, count, 12);
+ABI_AT(svma_list, buffer, 16);
+
+ABI_SIZE(svma_vma, 104);
+ABI_AT(svma_vma, start, 0);
+ABI_AT(svma_vma, end, 8);
+ABI_AT(svma_vma, flags, 16);
+ABI_AT(svma_vma, pgoff, 24);
+ABI_AT(svma_vma, ino, 32);
+ABI_AT(svma_vma, dev, 40);
+ABI_AT(svma_vma, bits, 44);
+ABI_AT(svma_vma, file, 48);
+ABI_AT(svma_vma, anon_vma, 56);
+ABI_AT(svma_vma, uffd_ctx, 64);
+ABI_AT(svma_vma, policy, 72);
+ABI_AT(svma_vma, anon_name, 76);
+ABI_AT(svma_vma, gap, 80);
+ABI_AT(svma_vma, parent, 88);
+ABI_AT(svma_vma, depth, 96);
+ABI_AT(svma_vma, reserved, 100);
+
+ABI_SIZE(svma_snapshot, 112);
+ABI_AT(svma_snapshot, size, 0);
+ABI_AT(svma_snapshot, flags, 4);
+ABI_AT(svma_snapshot, mm_id, 8);
+ABI_AT(svma_snapshot, pid, 16);
+ABI_AT(svma_snapshot, capacity, 20);
+ABI_AT(svma_snapshot, start, 24);
+ABI_AT(svma_snapshot, buffer, 32);
+ABI_AT(svma_snapshot, count, 40);
+ABI_AT(svma_snapshot, more, 44);
+ABI_AT(svma_snapshot, health, 48);
+ABI_AT(svma_snapshot, busy, 52);
+ABI_AT(svma_snapshot, seq, 56);
+ABI_AT(svma_snapshot, totals, 64);
+
+ABI_SIZE(svma_find, 256);
+ABI_AT(svma_find, size, 0);
+ABI_AT(svma_find, flags, 4);
+ABI_AT(svma_find, mm_id, 8);
+ABI_AT(svma_find, pid, 16);
+ABI_AT(svma_find, found, 20);
+ABI_AT(svma_find, addr, 24);
+ABI_AT(svma_find, seq, 32);
+ABI_AT(svma_find, health, 40);
+ABI_AT(svma_find, reserved, 44);
+ABI_AT(svma_find, vma, 48);
+ABI_AT(svma_find, prev, 152);
+
+ABI_SIZE(svma_gap, 88);
+ABI_AT(svma_gap, size, 0);
+ABI_AT(svma_gap, flags, 4);
+ABI_AT(svma_gap, mm_id, 8);
+ABI_AT(svma_gap, pid, 16);
+ABI_AT(svma_gap, error, 20);
+ABI_AT(svma_gap, length, 24);
+ABI_AT(svma_gap, low_limit, 32);
+ABI_AT(svma_gap, high_limit, 40);
+ABI_AT(svma_gap, align_mask, 48);
+ABI_AT(svma_gap, align_offset, 56);
+ABI_AT(svma_gap, result, 64);
+ABI_AT(svma_gap, seq, 72);
+ABI_AT(svma_gap, health, 80);
+ABI_AT(svma_gap, reserved, 84);
+
+ABI_SIZE(svma_stats, 520);
+ABI_AT(svma_stats, size, 0);
+ABI_AT(svma_stats, flags, 4);
+ABI_AT(svma_stats, counts, 8);
+ABI_AT(svma_stats, tracked, 456);
+ABI_AT(svma_stats, tracked_ever, 464);
+ABI_AT(svma_stats, vmas, 472);
+ABI_AT(svma_stats, memory, 480);
+ABI_AT(svma_stats, memory_cap, 488);
+ABI_AT(svma_stats, pool_free, 496);
+ABI_AT(svma_stats, pool_empty, 504);
+ABI_AT(svma_stats, canary_failures, 512);
+
+ABI_SIZE(svma_probe, 104);
+ABI_AT(svma_probe, symbol, 0);
+ABI_AT(svma_probe, role, 48);
+ABI_AT(svma_probe, state, 80);
+ABI_AT(svma_probe, reserved, 84);
+ABI_AT(svma_probe, hits, 88);
+ABI_AT(svma_probe, missed, 96);
+
+ABI_SIZE(svma_probes, 24);
+ABI_AT(svma_probes, size, 0);
+ABI_AT(svma_probes, flags, 4);
+ABI_AT(svma_probes, capacity, 8);
+ABI_AT(svma_probes, count, 12);
+ABI_AT(svma_probes, buffer, 16);
+
+ABI_SIZE(svma_divergence, 352);
+ABI_AT(svma_divergence, mm_id, 0);
+ABI_AT(svma_divergence, seq, 8);
+ABI_AT(svma_divergence, time_ns, 16);
+ABI_AT(svma_divergence, pid, 24);
+ABI_AT(svma_divergence, operation, 28);
+ABI_AT(svma_divergence, field, 32);
+ABI_AT(svma_divergence, unmodelled, 36);
+ABI_AT(svma_divergence, result, 40);
+ABI_AT(svma_divergence, args, 48);
+ABI_AT(svma_divergence, predicted_value, 112);
+ABI_AT(svma_divergence, observed_value, 120);
+ABI_AT(svma_divergence, predicted, 128);
+ABI_AT(svma_divergence, observed, 232);
+ABI_AT(svma_divergence, comm, 336);
+
+ABI_SIZE(svma_divergences, 32);
+ABI_AT(svma_divergences, size, 0);
+ABI_AT(svma_divergences, flags, 4);
+ABI_AT(svma_divergences, capacity, 8);
+ABI_AT(svma_divergences, count, 12);
+ABI_AT(svma_divergences, buffer, 16);
+ABI_AT(svma_divergences, lost, 24);
+
+ABI_IS(SVMA_IOC_VERSION, 0xc070b600u);
+ABI_IS(SVMA_IOC_TRACK, 0xc018b601u);
+ABI_IS(SVMA_IOC_UNTRACK, 0xc018b602u);
+ABI_IS(SVMA_IOC_LIST, 0xc018b603u);
+ABI_IS(SVMA_IOC_MM, 0xc220b604u);
+ABI_IS(SVMA_IOC_SNAPSHOT, 0xc070b605u);
+ABI_IS(SVMA_IOC_FIND, 0xc100b606u);
+ABI_IS(SVMA_IOC_GAP, 0xc058b607u);
+ABI_IS(SVMA_IOC_STATS, 0xc208b608u);
+ABI_IS(SVMA_IOC_PROBES, 0xc018b609u);
+ABI_IS(SVMA_IOC_DIVERGENCES, 0xc020b60au);
+
+ABI_IS(SVMA_CLEAN, 0);
+ABI_IS(SVMA_SUSPECT, 1);
+ABI_IS(SVMA_RESYNCING, 2);
+ABI_IS(SVMA_GONE, 3);
+ABI_IS(SVMA_STARTING, 4);
+ABI_IS(SVMA_OP_NONE, 0);
+ABI_IS(SVMA_OP_ATTACH, 1);
+ABI_IS(SVMA_OP_MMAP, 2);
+ABI_IS(SVMA_OP_MUNMAP, 3);
+ABI_IS(SVMA_OP_BRK, 4);
+ABI_IS(SVMA_OP_MPROTECT, 5);
+ABI_IS(SVMA_OP_MREMAP_MOVE, 6);
+ABI_IS(SVMA_OP_MREMAP_EXPAND, 7);
+ABI_IS(SVMA_OP_MLOCK, 8);
+ABI_IS(SVMA_OP_MODIFY, 9);
+ABI_IS(SVMA_OP_STACK_GROWTH, 10);
+ABI_IS(SVMA_OP_INSERT, 11);
+ABI_IS(SVMA_OP_STACK_SHIFT, 12);
+ABI_IS(SVMA_OP_FORK, 13);
+ABI_IS(SVMA_OP_EXIT, 14);
+ABI_IS(SVMA_OP_ANON_VMA, 15);
+ABI_IS(SVMA_OP_OTHER, 16);
+ABI_IS(SVMA_OP_EXEC, 17);
+ABI_IS(SVMA_OP_COUNT, 24);
+ABI_IS(SVMA_FIELD_NONE, 0);
+ABI_IS(SVMA_FIELD_LAYOUT, 1);
+ABI_IS(SVMA_FIELD_FLAGS, 2);
+ABI_IS(SVMA_FIELD_PGOFF, 3);
+ABI_IS(SVMA_FIELD_FILE, 4);
+ABI_IS(SVMA_FIELD_POLICY, 5);
+ABI_IS(SVMA_FIELD_UFFD, 6);
+ABI_IS(SVMA_FIELD_NAME, 7);
+ABI_IS(SVMA_FIELD_MAP_COUNT, 8);
+ABI_IS(SVMA_FIELD_TOTAL_VM, 9);
+ABI_IS(SVMA_FIELD_DATA_VM, 10);
+ABI_IS(SVMA_FIELD_EXEC_VM, 11);
+ABI_IS(SVMA_FIELD_STACK_VM, 12);
+ABI_IS(SVMA_FIELD_LOCKED_VM, 13);
+ABI_IS(SVMA_FIELD_ANON_VMA, 14);
+ABI_IS(SVMA_ABI_VERSION, 1);
+ABI_IS(SVMA_MM_DESCENDANTS, 2);
+ABI_IS(SVMA_GAP_TOPDOWN, 1);
+ABI_IS(SVMA_STATS_MODULE, 1);
+ABI_IS(SVMA_PROBE_FOUND, 1);
+ABI_IS(SVMA_PROBE_ARMED, 2);
+ABI_IS(SVMA_PROBE_REQUIRED, 4);
+ABI_IS(SVMA_TRACK_DESCENDANTS, 1);
+ABI_IS(SVMA_TRACK_CHILDREN, 2);
+ABI_IS(SVMA_MM_FROM_EXEC, 1);
+ABI_IS(SVMA_MM_OWNED, 4);
+ABI_IS(SVMA_LIST_MINE, 1);
+ABI_IS(SVMA_VMA_RED, 1);
+ABI_IS(SVMA_VMA_HAS_CLOSE, 2);
+ABI_IS(SVMA_VMA_ANON_SINGULAR, 4);
+ABI_IS(SVMA_PROBE_RETURN, 8);
+
+#endif /* SVMA_TESTS_ABI_LAYOUT_H */

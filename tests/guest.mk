@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Tests in a guest, of the interface, and of the tree's own rules. Included by the top-level Makefile.
+
+GUEST_TIMEOUT ?= 900
+GUEST_ARGS ?=
+
+guest-test-dir := $(B)/tests/guest
+guest-test-objs := $(patsubst tests/vm/%.cc,$(guest-test-dir)/%.o,$(sort $(wildcard tests/vm/*.cc)))
+
+$(guest-test-dir)/%.o: tests/vm/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) -std=c++20 -O1 -g -Wall -Wextra -Werror -I. -Itests/vm -MMD -MP -c $< -o $@
+
+# The guest has a glibc and no GoogleTest.
+$(guest-test-dir)/guest-tests: $(guest-test-objs)
+	@echo "  LD      $@"
+	$(Q)$(CXX) $^ -static-libstdc++ -static-libgcc -l:libgtest.a -l:libgtest_main.a -pthread -o $@
+
+# The file that includes nothing but the interface, once more with every hole in a structure an error.
+$(B)/tests/abi/padding.o: tests/abi/padding.c uapi/svma.h
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) -std=c99 -Wall -Wextra -Wpadded -Werror -I. -c $< -o $@
+
+$(B)/tests/abi/layout.o: tests/abi/layout.c tests/abi/layout.h uapi/svma.h
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) -std=c99 -Wpedantic -Wall -Wextra -Werror -I. -c $< -o $@
+
+$(B)/tests/abi/layout_cxx.o: tests/abi/layout_cxx.cc tests/abi/layout.h uapi/svma.h
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) -std=c++20 -Wall -Wextra -Werror -I. -c $< -o $@
+
+.PHONY: guest-test abi-test lint
+
+guest-test: $(guest-test-dir)/guest-tests $(KMOD) $(VM_READY) ## test the module in a guest
+	$(Q)rm -rf $(guest-test-dir)/payload $(guest-test-dir)/out
+	$(Q)mkdir -p $(guest-test-dir)/payload/bin $(guest-test-dir)/out
+	$(Q)cp $(KMOD) tests/vm/run.sh tests/vm/load_unload.sh $(guest-test-dir)/payload/
+	$(Q)cp $(guest-test-dir)/guest-tests $(wildcard $(B)/harness/svma) $(guest-test-dir)/payload/bin/
+	$(Q)strip --strip-debug $(guest-test-dir)/payload/bin/*
+	@echo "  VM      guest-tests on $(KERNEL)"
+	$(Q)$(RUN_VM) --smp $(SMP) --mem $(MEM) --timeout $(GUEST_TIMEOUT) --payload $(guest-test-dir)/payload \
+		--out $(guest-test-dir)/out -- bash /opt/svma/run.sh $(GUEST_ARGS)
+
+abi-test: $(B)/tests/abi/padding.o $(B)/tests/abi/layout.o $(B)/tests/abi/layout_cxx.o ## check the frozen layout of uapi/svma.h
+	@:
+
+lint: ## check the tree's own rules
+	@echo "  LINT    tests/lint/run"
+	$(Q)tests/lint/run --self-test
+	$(Q)tests/lint/run
+
+-include $(guest-test-objs:.o=.d)

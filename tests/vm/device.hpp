@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// /dev/svma for the guest tests: plain ioctls, and what is needed to judge their answers. Nothing
+// here is shared with the harness, so that a mistake there can't hide the same mistake here.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "uapi/svma.h"
+
+namespace guest {
+
+// An open descriptor. Answers are 0 or the errno, so that a test reads EXPECT_EQ(Ask(...), EPROTO).
+class Device {
+ public:
+  // With agree false, SVMA_IOC_VERSION is left to the test.
+  explicit Device(bool agree = true);
+  ~Device() { Close(); }
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  int fd() const { return fd_; }
+  void Close();
+
+  // RETURNS: 0 or errno.
+  int Ask(unsigned long request, void* argument) const;
+
+  int Track(int pid, uint32_t flags, uint64_t* mm_id = nullptr) const;
+  int Untrack(int pid, uint64_t mm_id = 0) const;
+  int Mm(int pid, uint64_t mm_id, svma_mm* out) const;
+  std::vector<svma_mm> List(uint32_t flags = SVMA_LIST_MINE) const;
+  svma_stats Stats(uint32_t flags) const;
+  std::vector<svma_probe> Probes() const;
+  std::vector<svma_divergence> Divergences() const;
+
+  // One consistent layout, read in parts of `chunk` records. Empty when there is none to be had.
+  std::vector<svma_vma> Snapshot(uint64_t mm_id, uint32_t chunk = 512) const;
+
+ private:
+  int fd_;
+};
+
+// A zeroed argument structure that knows its size.
+template <typename T>
+T Argument() {
+  T argument{};
+  argument.size = sizeof(T);
+  return argument;
+}
+
+// One line of /proc/PID/maps; [vsyscall] is not an mm's and is left out.
+struct Mapping {
+  uint64_t start;
+  uint64_t end;
+  std::string permissions;
+  uint64_t offset;  // bytes
+  uint32_t major;
+  uint32_t minor;
+  uint64_t ino;
+  std::string path;
+};
+
+std::vector<Mapping> ProcMaps(int pid);
+// Also for the maps file of debugfs, whose lines have the same form without a path.
+std::vector<Mapping> ParseMaps(const std::string& text);
+// Empty when both say the same, else the first line that differs.
+std::string Difference(const std::vector<svma_vma>& shadow, const std::vector<Mapping>& live);
+
+// RETURNS: what is wrong with the tree that the records describe; empty when it is a red-black tree
+// with right gaps.
+std::string TreeFault(const std::vector<svma_vma>& records);
+
+std::string ReadFile(const std::string& path);
+// RETURNS: 0 or errno.
+int WriteFile(const std::string& path, const std::string& text);
+// The per-process directory of debugfs.
+std::string DebugDir(int pid);
+
+// Asks every 10 ms until `condition` is true. RETURNS: false after `milliseconds`.
+bool WaitFor(const std::function<bool()>& condition, int milliseconds = 2000);
+
+}  // namespace guest

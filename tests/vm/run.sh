@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# In the guest, as root: load the module, run guest-tests and load_unload.sh. Fails also when no test ran.
+set -u
+here=$(dirname "$(readlink -f "$0")")
+results=/results
+status=0
+
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+mkdir -p $results
+
+insmod "$here/svma.ko" || exit 1
+"$here/bin/guest-tests" --gtest_output=xml:$results/guest.xml --gtest_brief=1 "$@" || status=1
+cp /sys/kernel/debug/svma/stats $results/stats
+cp /sys/kernel/debug/svma/probes $results/probes
+tests=$(sed -n 's/.*<testsuites tests="\([0-9]*\)".*/\1/p' $results/guest.xml 2>/dev/null)
+[ "${tests:-0}" -gt 0 ] || { echo 'guest-tests: no test was executed' >&2; status=1; }
+rmmod svma || { echo 'guest-tests: the module does not unload' >&2; exit 1; }
+
+"$here/load_unload.sh" "$here/svma.ko" $results/load_unload.xml || status=1
+exit $status
