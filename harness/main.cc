@@ -9,7 +9,8 @@
 #include "lib/error.hpp"
 
 int main(int argc, char** argv) {
-  CLI::App app("A second opinion on Linux memory management: what an address space really did.", "svma");
+  CLI::App app("A second opinion on Linux memory management: what an address space really did.",
+               "svma");
   svma::Invocation invocation;
   app.add_flag("--json", invocation.json, "Print JSON on stdout instead of text");
   app.set_version_flag("--version", fmt::format("svma {} (interface {})", SVMA_VERSION, SVMA_ABI));

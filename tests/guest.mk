@@ -33,7 +33,7 @@ $(B)/tests/abi/layout_cxx.o: tests/abi/layout_cxx.cc tests/abi/layout.h uapi/svm
 	@echo "  CXX     $<"
 	$(Q)$(CXX) -std=c++20 -Wall -Wextra -Werror -I. -c $< -o $@
 
-.PHONY: guest-test abi-test lint
+.PHONY: guest-test load-unload-test abi-test lint
 
 guest-test: $(guest-test-dir)/guest-tests $(KMOD) $(VM_READY) ## test the module in a guest
 	$(Q)rm -rf $(guest-test-dir)/payload $(guest-test-dir)/out
@@ -44,6 +44,16 @@ guest-test: $(guest-test-dir)/guest-tests $(KMOD) $(VM_READY) ## test the module
 	@echo "  VM      guest-tests on $(KERNEL)"
 	$(Q)$(RUN_VM) --smp $(SMP) --mem $(MEM) --timeout $(GUEST_TIMEOUT) --payload $(guest-test-dir)/payload \
 		--out $(guest-test-dir)/out -- bash /opt/svma/run.sh $(GUEST_ARGS)
+
+# One thread for all virtual CPUs: see tcg-single in vm-images/run-vm.
+load-unload-test: $(guest-test-dir)/guest-tests $(KMOD) $(VM_READY) ## load and unload the module 20 times, also under load
+	$(Q)rm -rf $(guest-test-dir)/load-payload $(guest-test-dir)/load
+	$(Q)mkdir -p $(guest-test-dir)/load-payload $(guest-test-dir)/load
+	$(Q)cp $(KMOD) tests/vm/load_unload.sh $(guest-test-dir)/load-payload/
+	@echo "  VM      load and unload on $(KERNEL)"
+	$(Q)$(RUN_VM) --smp $(SMP) --mem $(MEM) --accel tcg-single --timeout $(GUEST_TIMEOUT) \
+		--payload $(guest-test-dir)/load-payload --out $(guest-test-dir)/load -- \
+		bash /opt/svma/load_unload.sh /opt/svma/svma.ko /results/load_unload.xml
 
 abi-test: $(B)/tests/abi/padding.o $(B)/tests/abi/layout.o $(B)/tests/abi/layout_cxx.o ## check the frozen layout of uapi/svma.h
 	@:

@@ -89,13 +89,11 @@ $(B)/tests/vma_bench: $(call core-test-obj,opt,tests/bench/vma_bench.cc) $(B)/te
 
 .PHONY: unit fuzz bench
 
-## unit: build and run the unit tests of the core under ASan and UBSan
-unit: $(B)/tests/unit-tests
+unit: $(B)/tests/unit-tests ## unit tests of the core, under ASan and UBSan
 	@echo "  TEST    $<"
 	$(Q)$< --gtest_output=xml:$(B)/tests/unit.xml --gtest_brief=1 $(GTEST_ARGS)
 
-## fuzz: fuzz the core against a naive model for FUZZ_SECONDS (60), from the kept corpus
-fuzz: $(B)/tests/address_space_fuzz
+fuzz: $(B)/tests/address_space_fuzz ## fuzz the core against a naive model for FUZZ_SECONDS (60)
 	@mkdir -p $(B)/tests/corpus/address_space
 	$(Q)cp -n tests/fuzz/corpus/address_space/* $(B)/tests/corpus/address_space/ 2>/dev/null || true
 	@echo "  FUZZ    $< ($(FUZZ_SECONDS) s)"
@@ -105,8 +103,7 @@ fuzz: $(B)/tests/address_space_fuzz
 	$(Q)sed -n 's/^stat::\(number_of_executed_units\|average_exec_per_sec\): */  FUZZ    \1 /p' \
 		$(B)/tests/fuzz.log
 
-## bench: measure the core against std::map, Boost.Intrusive and absl::btree_map
-bench: $(B)/tests/vma_bench
+bench: $(B)/tests/vma_bench ## the core against std::map, Boost.Intrusive and absl::btree_map
 	@mkdir -p $(B)/bench
 	@echo "  BENCH   $<"
 	$(Q)$< --benchmark_out=$(B)/bench/vma.json --benchmark_out_format=json $(BENCH_ARGS) \
@@ -114,3 +111,11 @@ bench: $(B)/tests/vma_bench
 	$(Q)$(PYTHON) tests/bench/ratios.py $(B)/bench/vma.json
 
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
+
+# The harness in a guest, called wrongly.
+.PHONY: bad-input-test
+bad-input-test: $(VM_READY) $(PAYLOAD_FILES) ## what can't be checked ends with one clear line
+	@mkdir -p $(B)/tests/bad-input
+	$(Q)cp tests/vm/bad_input.sh $(PAYLOAD)/
+	@echo "  VM      bad input on $(KERNEL)"
+	$(Q)$(GUEST) --out $(B)/tests/bad-input --timeout 300 -- bash /opt/svma/bad_input.sh

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// svma check: run a program, or watch one that runs, and compare shadow and live side until it ends.
+// svma check: run a program, or watch one that runs, and compare shadow and live side until it
+// ends.
 #include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
@@ -39,7 +40,8 @@ struct CheckOptions {
 
 class Check {
  public:
-  explicit Check(const CheckOptions& options) : options_(options), checker_(std::random_device()()) {}
+  explicit Check(const CheckOptions& options)
+      : options_(options), checker_(std::random_device()()) {}
 
   CheckReport run();
 
@@ -109,7 +111,8 @@ void Check::show_progress() {
   fmt::print(stderr, "\rsvma: {:.0f} s {} \x1b[K", seconds(), checker_.progress());
 }
 
-// One round: wait for a burst, a signal or the next moment; then compare. RETURNS: whether to go on.
+// One round: wait for a burst, a signal or the next moment; then compare. RETURNS: whether to go
+// on.
 bool Check::step() {
   pollfd fds[] = {{checker_.device().fd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}};
   poll(fds, 2, static_cast<int>(options_.interval_ms));
@@ -156,7 +159,8 @@ CheckReport Check::run() {
 
 int run_check(const CheckOptions& options, bool json) {
   if (options.command.empty() == (options.pid == 0))
-    throw Error("check: give either a command (svma check -- CMD) or a process (svma check -p PID)");
+    throw Error(
+        "check: give either a command (svma check -- CMD) or a process (svma check -p PID)");
   // A file that can't be written should be known before the program runs, not after.
   std::ofstream file;
   if (!options.json_file.empty()) {
@@ -182,21 +186,24 @@ int run_check(const CheckOptions& options, bool json) {
 }  // namespace
 
 void add_check(CLI::App& app, Invocation& invocation) {
-  auto* command = app.add_subcommand("check", "Cross-check a program from exec to exit, or a running process");
+  auto* command =
+      app.add_subcommand("check", "Cross-check a program from exec to exit, or a running process");
   auto options = std::make_shared<CheckOptions>();
   command->add_option("COMMAND", options->command, "Program and its arguments, after --");
-  command->add_option("-p,--pid", options->pid, "Watch a running process")->check(CLI::PositiveNumber);
+  command->add_option("-p,--pid", options->pid, "Watch a running process")->check(kPidRange);
   command->add_option("--interval", options->interval_ms, "Milliseconds between two looks")
       ->check(CLI::Range(1, 60000))
       ->capture_default_str();
   command->add_option("--timeout", options->timeout_s, "Kill the program after so many seconds");
-  command->add_option("--duration", options->duration_s, "With -p: stop watching after so many seconds");
+  command->add_option("--duration", options->duration_s,
+                      "With -p: stop watching after so many seconds");
   command->add_flag("--no-descendants", options->no_descendants, "Don't follow forks");
   command->add_flag("--wait-descendants", options->wait_descendants,
                     "Go on until every tracked process has ended");
   command->add_flag("--no-freeze", options->no_freeze,
                     "Never stop a busy program for the moment of a comparison");
-  command->add_option("--json-file", options->json_file, "Also write the report as JSON to this file");
+  command->add_option("--json-file", options->json_file,
+                      "Also write the report as JSON to this file");
   command->callback([&invocation, options] {
     invocation.run = [&invocation, options] { return run_check(*options, invocation.json); };
   });

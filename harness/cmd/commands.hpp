@@ -13,6 +13,9 @@ struct Invocation {
   std::function<int()> run;  // RETURNS: svma's exit status
 };
 
+// PID_MAX_LIMIT of the kernel.
+inline const CLI::Range kPidRange(1, 4194304);
+
 void add_check(CLI::App& app, Invocation& invocation);
 void add_maps(CLI::App& app, Invocation& invocation);
 void add_tree(CLI::App& app, Invocation& invocation);

@@ -59,8 +59,9 @@ void add_gaps(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("gaps", "List free ranges, or search one as mmap would");
   auto options = std::make_shared<GapOptions>();
   const CLI::AsSizeValue size(false);
-  command->add_option("PID", options->pid, "Process")->required()->check(CLI::PositiveNumber);
-  command->add_option("--len", options->length, "Search room for so many bytes (K, M, G)")->transform(size);
+  command->add_option("PID", options->pid, "Process")->required()->check(kPidRange);
+  command->add_option("--len", options->length, "Search room for so many bytes (K, M, G)")
+      ->transform(size);
   command->add_option("--align", options->align, "Alignment in bytes")->transform(size);
   command->add_option("--low", options->low, "Lowest start, inclusive");
   command->add_option("--high", options->high, "End of the search, exclusive");

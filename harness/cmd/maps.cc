@@ -37,7 +37,7 @@ int show_maps(pid_t pid, bool json) {
 void add_maps(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("maps", "Show the shadow's layout of a process");
   auto pid = std::make_shared<pid_t>();
-  command->add_option("PID", *pid, "Process")->required()->check(CLI::PositiveNumber);
+  command->add_option("PID", *pid, "Process")->required()->check(kPidRange);
   command->callback([&invocation, pid] {
     invocation.run = [&invocation, pid] { return show_maps(*pid, invocation.json); };
   });

@@ -11,7 +11,8 @@
 namespace svma {
 
 void add_probes(CLI::App& app, Invocation& invocation) {
-  auto* command = app.add_subcommand("probes", "Show the module's probes: found, armed, hits, missed");
+  auto* command =
+      app.add_subcommand("probes", "Show the module's probes: found, armed, hits, missed");
   command->callback([&invocation] {
     invocation.run = [&invocation] {
       const auto probes = Device().probes();

@@ -31,7 +31,7 @@ int show_tree(pid_t pid, bool json) {
 void add_tree(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("tree", "Draw the shadow's red-black tree of a process");
   auto pid = std::make_shared<pid_t>();
-  command->add_option("PID", *pid, "Process")->required()->check(CLI::PositiveNumber);
+  command->add_option("PID", *pid, "Process")->required()->check(kPidRange);
   command->callback([&invocation, pid] {
     invocation.run = [&invocation, pid] { return show_tree(*pid, invocation.json); };
   });

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kTriesPerMoment = 3;         // of a target that moves while it is read
 constexpr unsigned kMovedUntilFreeze = 5;  // moments in a row
-constexpr uint64_t kStatusEvery = 10;      // samples of one mm between two readings of /proc/PID/status
-constexpr unsigned kLookups = 8;           // find_vma questions per sample
+constexpr uint64_t kStatusEvery = 10;  // samples of one mm between two readings of /proc/PID/status
+constexpr unsigned kLookups = 8;       // find_vma questions per sample
 constexpr std::chrono::milliseconds kFreezeLimit(500);
 
 // The cheap roads always, the slow ones at the first sample, now and then, and at the end.

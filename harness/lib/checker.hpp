@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The running cross-check of all mms that one descriptor tracks: when to sample, what to make of it.
+// The running cross-check of all mms that one descriptor tracks: when to sample, what to make of
+// it.
 #pragma once
 
 #include <chrono>
@@ -25,7 +26,8 @@ class Checker {
   // Lets busy families be stopped for a moment by `freezer`, which may be null.
   void use_freezer(Freezer* freezer) { freezer_ = freezer; }
 
-  // Compares every mm whose shadow changed since it was last found equal. `final_look`: all of them, in depth.
+  // Compares every mm whose shadow changed since it was last found equal. `final_look`: all of
+  // them, in depth.
   void look(bool final_look);
 
   // How many mms are tracked now, as of the last look.

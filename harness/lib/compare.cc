@@ -34,8 +34,7 @@ void compare_pair(Comparison& result, const Vma& shadow, const Vma& live, std::s
     result.add_equal();
     return;
   }
-  result.add_difference(
-      {std::string(road), fields, live.start, vma_text(shadow), vma_text(live)});
+  result.add_difference({std::string(road), fields, live.start, vma_text(shadow), vma_text(live)});
 }
 
 void compare_counter(Comparison& result, std::string_view road, const char* name, uint64_t shadow,
@@ -43,7 +42,8 @@ void compare_counter(Comparison& result, std::string_view road, const char* name
   if (shadow == live)
     result.add_equal();
   else
-    result.add_difference({std::string(road), name, 0, std::to_string(shadow), std::to_string(live)});
+    result.add_difference(
+        {std::string(road), name, 0, std::to_string(shadow), std::to_string(live)});
 }
 
 // Leaves in a shadow's record what smaps can show of it.

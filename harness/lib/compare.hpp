@@ -40,7 +40,8 @@ struct Comparison {
   void add(Comparison other);
 };
 
-// find_vma(addr) as one side answers it: the first VMA with end > addr, and the last with end <= addr.
+// find_vma(addr) as one side answers it: the first VMA with end > addr, and the last with end <=
+// addr.
 struct Lookup {
   std::optional<Vma> vma;
   std::optional<Vma> prev;
@@ -48,7 +49,8 @@ struct Lookup {
   bool operator==(const Lookup&) const = default;
 };
 
-// Counters of /proc/PID/status, in pages. exec_vm is VmExe + VmLib, which is exact: both are whole pages.
+// Counters of /proc/PID/status, in pages. exec_vm is VmExe + VmLib, which is exact: both are whole
+// pages.
 struct StatusCounters {
   uint64_t total_vm = 0;
   uint64_t data_vm = 0;
@@ -57,8 +59,8 @@ struct StatusCounters {
   uint64_t locked_vm = 0;
 };
 
-// Compares VMA by VMA: one answer for each record. The two lists are aligned by address, so that one missing or
-// additional VMA is one divergence and the rest still compares equal.
+// Compares VMA by VMA: one answer for each record. The two lists are aligned by address, so that
+// one missing or additional VMA is one divergence and the rest still compares equal.
 Comparison compare_layouts(const Layout& shadow, const Layout& live, std::string_view road);
 
 // Six answers: the mm's own totals; and a seventh, map_count against the number of live VMAs.
@@ -67,7 +69,8 @@ Comparison compare_totals(const Totals& shadow, const Totals& live, size_t live_
 // Five answers: the counters of /proc/PID/status.
 Comparison compare_status(const Totals& shadow, const StatusCounters& live);
 
-// As many answers as smaps has records. Only what smaps can show takes part: kSmapsFlags, and pgoff of files.
+// As many answers as smaps has records. Only what smaps can show takes part: kSmapsFlags, and pgoff
+// of files.
 Comparison compare_smaps(const Layout& shadow, const Layout& live);
 
 // One answer: find_vma(address) on the shadow against the same question asked of the live layout.
@@ -76,7 +79,8 @@ Comparison compare_lookup(uint64_t address, const Lookup& shadow, const Layout& 
 // find_vma and its lower neighbour on a layout. O(log n).
 Lookup find_in(const Layout& layout, uint64_t address);
 
-// Addresses worth asking about, spread over the layout by `random`: starts, last bytes, ends, the middle of holes.
+// Addresses worth asking about, spread over the layout by `random`: starts, last bytes, ends, the
+// middle of holes.
 std::vector<uint64_t> pick_addresses(const Layout& layout, unsigned count, uint64_t random);
 
 }  // namespace svma

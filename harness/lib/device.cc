@@ -15,7 +15,7 @@ namespace svma {
 namespace {
 
 constexpr uint32_t kFirstCapacity = 1024;  // VMAs, mms or probes asked for at once
-constexpr int kSnapshotAttempts = 100;     // of a layout that is longer than one part, while it moves
+constexpr int kSnapshotAttempts = 100;  // of a layout that is longer than one part, while it moves
 
 template <typename Argument>
 Argument sized() {
@@ -45,11 +45,14 @@ Fd open_device() {
 [[noreturn]] void throw_track_error(pid_t pid, int error) {
   std::string why = why_not_checkable(pid);
   if (error == ENOSPC)
-    throw Error("process {}: the module's memory cap is reached; raise its parameter memory_cap_mb or "
-                "track less", pid);
+    throw Error(
+        "process {}: the module's memory cap is reached; raise its parameter memory_cap_mb or "
+        "track less",
+        pid);
   if (error == EAGAIN)
-    throw Error("process {}: its mmap_lock was never free, so its layout could not be read; try again",
-                pid);
+    throw Error(
+        "process {}: its mmap_lock was never free, so its layout could not be read; try again",
+        pid);
   if (!why.empty()) throw Error("process {}: {}", pid, why);
   if (error == ESRCH) throw Error("process {}: it ended before it could be tracked", pid);
   if (error == EINVAL) throw Error("process {}: it has no address space to track", pid);
@@ -73,8 +76,10 @@ Device::Device() : fd_(open_device()), version_(sized<svma_version>()) {
     case 0:
       return;
     case EPROTO:
-      throw Error("{}: the module speaks version {} of the interface, this svma {}; use both from one build",
-                  SVMA_DEVICE, version_.abi, SVMA_ABI_VERSION);
+      throw Error(
+          "{}: the module speaks version {} of the interface, this svma {}; use both from one "
+          "build",
+          SVMA_DEVICE, version_.abi, SVMA_ABI_VERSION);
     case ENOTTY:
       throw Error("{}: this is not svma's device; insmod svma.ko first", SVMA_DEVICE);
     default:
@@ -157,8 +162,8 @@ std::optional<ShadowView> Device::snapshot(uint64_t mm_id) {
     auto question = sized<svma_snapshot>();
     question.mm_id = mm_id;
     if (!read_parts(question, records)) continue;
-    ShadowView view{mm_id, question.seq, question.health, question.busy != 0,
-                    to_totals(question.totals), {}};
+    ShadowView view{
+        mm_id, question.seq, question.health, question.busy != 0, to_totals(question.totals), {}};
     std::transform(records.begin(), records.end(), std::back_inserter(view.layout), to_vma);
     return view;
   }
@@ -201,8 +206,9 @@ std::optional<uint64_t> Device::gap(svma_gap question) {
     case ENOENT:
       throw Error("process {}: it is not tracked any more", question.pid);
     case EINVAL:
-      throw Error("gap: the module refuses these limits; length, alignment (a power of two) and "
-                  "low < high must make sense");
+      throw Error(
+          "gap: the module refuses these limits; length, alignment (a power of two) and "
+          "low < high must make sense");
     default:
       throw Error("{}: gap: {}", SVMA_DEVICE, errno_text(error));
   }

@@ -69,7 +69,8 @@ class Device : public ShadowSource {
   int call(unsigned long request, void* argument);
   // Throws on any errno but `tolerated`. RETURNS: whether it succeeded.
   bool call_or_throw(unsigned long request, void* argument, const char* name, int tolerated = 0);
-  // Fills `vmas` from start to end of the layout; false when not tracked or when it moved between two parts.
+  // Fills `vmas` from start to end of the layout; false when not tracked or when it moved between
+  // two parts.
   bool read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas);
 
   Fd fd_;

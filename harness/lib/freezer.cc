@@ -92,8 +92,8 @@ Freezer::Freezer(Fd parent, Fd group, std::string name)
   start_guardian();
 }
 
-// The guardian keeps nothing open but the pipe and the two directories, least of all /dev/svma, and ignores
-// what a terminal sends to the whole group.
+// The guardian keeps nothing open but the pipe and the two directories, least of all /dev/svma, and
+// ignores what a terminal sends to the whole group.
 void Freezer::start_guardian() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) throw Error("cannot make a pipe: {}", errno_text(errno));

@@ -14,10 +14,11 @@ namespace svma {
 
 // A cgroup (version 2) below the caller's own, for one process and all its descendants.
 //
-// Programs can't see this stop: no signal is sent, no parent is woken. A guardian process thaws and removes the
-// cgroup when the harness dies, however it dies.
+// Programs can't see this stop: no signal is sent, no parent is woken. A guardian process thaws and
+// removes the cgroup when the harness dies, however it dies.
 //
-// Invariants: thawed except while a Frozen exists. The destructor moves who is left to the parent cgroup.
+// Invariants: thawed except while a Frozen exists. The destructor moves who is left to the parent
+// cgroup.
 class Freezer {
  public:
   // RETURNS: null when this system has no cgroup v2 freezer for us; `why` then says so.

@@ -42,9 +42,8 @@ Json to_json(const svma_counts& counts) {
 Json to_json(const Finding& finding) {
   const Difference& difference = finding.difference;
   Json json = {
-      {"found_by", finding.found_by}, {"road", difference.road},
-      {"mm_id", finding.mm_id},       {"pid", finding.pid},
-      {"comm", finding.comm},         {"field", difference.field},
+      {"found_by", finding.found_by}, {"road", difference.road}, {"mm_id", finding.mm_id},
+      {"pid", finding.pid},           {"comm", finding.comm},    {"field", difference.field},
   };
   json["address"] = difference.address ? Json(hex(difference.address)) : Json();
   json["shadow"] = difference.shadow;
@@ -73,20 +72,13 @@ Json to_json(const std::vector<Finding>& findings) {
 Json to_json(const ProcessSummary& process) {
   const Tally& tally = process.tally;
   return {
-      {"mm_id", process.mm_id},
-      {"pid", process.pid},
-      {"comm", process.comm},
-      {"health", health_name(process.health)},
-      {"vmas", process.vmas},
-      {"operations", process.operations},
-      {"samples", tally.samples},
-      {"moved_samples", tally.moved_samples},
-      {"compared", tally.compared},
-      {"equal", tally.equal},
-      {"divergent", tally.divergent},
-      {"moved", tally.moved},
-      {"not_clean", tally.not_clean},
-      {"vanished", tally.vanished},
+      {"mm_id", process.mm_id},       {"pid", process.pid},
+      {"comm", process.comm},         {"health", health_name(process.health)},
+      {"vmas", process.vmas},         {"operations", process.operations},
+      {"samples", tally.samples},     {"moved_samples", tally.moved_samples},
+      {"compared", tally.compared},   {"equal", tally.equal},
+      {"divergent", tally.divergent}, {"moved", tally.moved},
+      {"not_clean", tally.not_clean}, {"vanished", tally.vanished},
   };
 }
 
@@ -101,7 +93,9 @@ Json or_null(const std::optional<Value>& value) {
 }
 
 const char* word_for(int exit_code) {
-  return exit_code == kExitEqual ? "equal" : exit_code == kExitDivergent ? "divergent" : "not checked";
+  return exit_code == kExitEqual       ? "equal"
+         : exit_code == kExitDivergent ? "divergent"
+                                       : "not checked";
 }
 
 void add_verdict(Json& json, const Verdict& verdict) {
@@ -153,22 +147,24 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   json["unmodelled_reports"] = to_json(report.unmodelled);
   json["processes_checked"] = report.processes_checked;
   json["processes"] = Json::array();
-  for (const ProcessSummary& process : report.processes) json["processes"].push_back(to_json(process));
+  for (const ProcessSummary& process : report.processes)
+    json["processes"].push_back(to_json(process));
   return json;
 }
 
 Json to_json(const Vma& vma) {
   return {
-      {"start", hex(vma.start)}, {"end", hex(vma.end)},           {"permissions", permissions(vma.flags)},
-      {"flags", hex(vma.flags)}, {"pgoff", vma.pgoff},            {"dev", device_number(vma.dev)},
+      {"start", hex(vma.start)}, {"end", hex(vma.end)}, {"permissions", permissions(vma.flags)},
+      {"flags", hex(vma.flags)}, {"pgoff", vma.pgoff},  {"dev", device_number(vma.dev)},
       {"ino", vma.ino},
   };
 }
 
 Json to_json(const Totals& totals) {
   return {
-      {"map_count", totals.map_count}, {"total_vm", totals.total_vm}, {"data_vm", totals.data_vm},
-      {"exec_vm", totals.exec_vm},     {"stack_vm", totals.stack_vm}, {"locked_vm", totals.locked_vm},
+      {"map_count", totals.map_count}, {"total_vm", totals.total_vm},
+      {"data_vm", totals.data_vm},     {"exec_vm", totals.exec_vm},
+      {"stack_vm", totals.stack_vm},   {"locked_vm", totals.locked_vm},
   };
 }
 
@@ -191,7 +187,7 @@ Json to_json(const Tree& tree) {
     });
   }
   return {
-      {"root", start_of(tree.root)}, {"height", tree.height}, {"black_height", tree.black_height},
+      {"root", start_of(tree.root)},  {"height", tree.height}, {"black_height", tree.black_height},
       {"valid", tree.faults.empty()}, {"faults", tree.faults}, {"nodes", nodes},
   };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The same reports for programs. Addresses and flags are "0x..." strings: a JSON number may lose bits.
+// The same reports for programs. Addresses and flags are "0x..." strings: a JSON number may lose
+// bits.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -26,7 +27,8 @@ Json to_json(std::span<const svma_probe> probes);
 // "0x7ffd1000".
 std::string hex(uint64_t value);
 
-// Text of a JSON value as a file or stdout gets it; bytes that are no UTF-8 (a program may have any name) are replaced.
+// Text of a JSON value as a file or stdout gets it; bytes that are no UTF-8 (a program may have any
+// name) are replaced.
 std::string json_text(const Json& json);
 
 }  // namespace svma

@@ -9,13 +9,13 @@ namespace svma {
 namespace {
 
 constexpr const char* kOperations[] = {
-    "none",         "attach", "mmap",   "munmap",       "brk",    "mprotect",
-    "mremap move",  "mremap expand", "mlock", "modify", "stack growth", "insert",
-    "stack shift",  "fork",   "exit",   "anon_vma",     "other",  "exec",
+    "none",        "attach",        "mmap",  "munmap",   "brk",          "mprotect",
+    "mremap move", "mremap expand", "mlock", "modify",   "stack growth", "insert",
+    "stack shift", "fork",          "exit",  "anon_vma", "other",        "exec",
 };
 
 constexpr const char* kFields[] = {
-    "none",    "layout",  "flags",   "pgoff",    "file",      "policy",   "uffd",     "name",
+    "none",      "layout",   "flags",   "pgoff",   "file",     "policy",    "uffd",     "name",
     "map_count", "total_vm", "data_vm", "exec_vm", "stack_vm", "locked_vm", "anon_vma",
 };
 

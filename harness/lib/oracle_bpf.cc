@@ -38,9 +38,10 @@ int keep_first_warning(libbpf_print_level level, const char* format, va_list arg
 [[noreturn]] void throw_load_error(int error) {
   if (error == EPERM || error == EACCES)
     throw Error("BPF iter/task_vma: no permission; run as root (CAP_BPF, CAP_PERFMON)");
-  throw Error("BPF iter/task_vma: cannot load: {}{}; the kernel must be 5.12 or newer with "
-              "CONFIG_DEBUG_INFO_BTF", errno_text(error),
-              first_warning.empty() ? "" : " (" + first_warning + ")");
+  throw Error(
+      "BPF iter/task_vma: cannot load: {}{}; the kernel must be 5.12 or newer with "
+      "CONFIG_DEBUG_INFO_BTF",
+      errno_text(error), first_warning.empty() ? "" : " (" + first_warning + ")");
 }
 
 // Puts the records of one pass together.
@@ -100,7 +101,8 @@ class PassReader {
     return sizeof(*header);
   }
 
-  // A second task of the process (the first one ended, or has files of its own) begins from the first VMA again.
+  // A second task of the process (the first one ended, or has files of its own) begins from the
+  // first VMA again.
   size_t take_vma(const std::optional<svma_bpf_vma>& vma) {
     if (!vma) return 0;
     const uint64_t last_end = view_.layout.empty() ? 0 : view_.layout.back().end;
@@ -137,9 +139,10 @@ OracleBpf::OracleBpf() {
 OracleBpf::~OracleBpf() = default;
 
 /*
- * The filter is the thread group, not the thread: with a thread as filter the iterator of 6.1 does not remember,
- * between two read() calls, that it was done, and starts again from the last buffer's end. The kernel's
- * filter is by number, in this process's pid namespace, so a link stays right over an exec.
+ * The filter is the thread group, not the thread: with a thread as filter the iterator of 6.1 does
+ * not remember, between two read() calls, that it was done, and starts again from the last buffer's
+ * end. The kernel's filter is by number, in this process's pid namespace, so a link stays right
+ * over an exec.
  */
 bpf_link* OracleBpf::link_of(pid_t pid) {
   auto& link = links_[pid];

@@ -22,7 +22,8 @@ class OracleBpf : public LiveSource {
   OracleBpf();
   ~OracleBpf() override;
 
-  // One pass over the layout of the process `pid` (a thread group leader), at most one lock hold per 32 KiB.
+  // One pass over the layout of the process `pid` (a thread group leader), at most one lock hold
+  // per 32 KiB.
   std::optional<LiveView> read(pid_t pid) override;
 
   // Drops the links of all processes but these.

@@ -137,7 +137,8 @@ std::string why_not_checkable(pid_t pid) {
   uint64_t flags = 0;
   size_t after_comm = stat->rfind(')');
   if (after_comm == std::string::npos ||
-      std::sscanf(stat->c_str() + after_comm + 1, " %c %*d %*d %*d %*d %*d %" SCNu64, &state, &flags) != 2)
+      std::sscanf(stat->c_str() + after_comm + 1, " %c %*d %*d %*d %*d %*d %" SCNu64, &state,
+                  &flags) != 2)
     return "";
   if (flags & kKernelThread) return "a kernel thread: it has no address space of its own";
   if (state == 'Z' || state == 'X') return "a zombie: its address space is gone";

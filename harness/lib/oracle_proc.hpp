@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The live side's answers in /proc: counters of status, records of smaps, and what kind of process a pid is.
+// The live side's answers in /proc: counters of status, records of smaps, and what kind of process
+// a pid is.
 #pragma once
 
 #include <sys/types.h>
@@ -33,8 +34,8 @@ class OracleProc : public ProcSource {
 // A whole file of /proc, nullopt when it can't be read (the process is gone).
 std::optional<std::string> read_proc_file(const std::string& path);
 
-// Why a process has no address space to check: "no such process", "a zombie: ...", "a kernel thread: ...",
-// "a thread of process N: ..."; "" when procfs sees nothing wrong with it.
+// Why a process has no address space to check: "no such process", "a zombie: ...", "a kernel
+// thread: ...", "a thread of process N: ..."; "" when procfs sees nothing wrong with it.
 std::string why_not_checkable(pid_t pid);
 
 }  // namespace svma

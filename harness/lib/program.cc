@@ -93,14 +93,16 @@ void Program::become_program(int gate, int error_pipe) {
 void Program::release() {
   const char byte = 0;
   int error = 0;
-  if (write(gate_.get(), &byte, 1) != 1) throw Error("the child ended before it could start the program");
+  if (write(gate_.get(), &byte, 1) != 1)
+    throw Error("the child ended before it could start the program");
   while (read(exec_error_.get(), &error, sizeof(error)) < 0 && errno == EINTR) continue;
   if (error == 0) return;
   waitpid(pid_, nullptr, 0);
   if (error == ENOENT)
     throw Error("{}: command not found; check its spelling or give its full path", command_[0]);
   if (error == EACCES)
-    throw Error("{}: not executable; it needs to be a program with execute permission", command_[0]);
+    throw Error("{}: not executable; it needs to be a program with execute permission",
+                command_[0]);
   throw Error("{}: cannot execute: {}", command_[0], errno_text(error));
 }
 

@@ -39,8 +39,8 @@ class Signals {
 
 // A child process that waits at a gate before it becomes the program.
 //
-// It gets a process group of its own unless stdin is a terminal: there it must stay in the terminal's foreground group,
-// where it gets Ctrl-C and Ctrl-Z itself.
+// It gets a process group of its own unless stdin is a terminal: there it must stay in the
+// terminal's foreground group, where it gets Ctrl-C and Ctrl-Z itself.
 class Program {
  public:
   // Forks; the child waits.

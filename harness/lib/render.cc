@@ -22,7 +22,8 @@ std::string bounded(const char* text, size_t size) { return {text, strnlen(text,
 
 std::string arguments_text(const Finding& finding) {
   std::string text;
-  for (uint64_t argument : finding.args) text += fmt::format("{}{:#x}", text.empty() ? "" : ", ", argument);
+  for (uint64_t argument : finding.args)
+    text += fmt::format("{}{:#x}", text.empty() ? "" : ", ", argument);
   return text;
 }
 
@@ -39,8 +40,8 @@ std::string operations_table(const svma_counts& counts) {
 
 std::string processes_table(const CheckReport& report) {
   if (report.processes.empty()) return "";
-  std::string text = fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", "pid", "program", "VMAs",
-                                 "operations", "compared", "divergent", "moved");
+  std::string text = fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", "pid", "program",
+                                 "VMAs", "operations", "compared", "divergent", "moved");
   size_t lines = std::min(report.processes.size(), kMaxProcessLines);
   for (const ProcessSummary& process : std::span(report.processes).first(lines))
     text += fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", process.pid, process.comm,
@@ -98,21 +99,23 @@ std::string size_text(uint64_t bytes) {
 
 std::string verdict_line(const Verdict& verdict) {
   return fmt::format(
-      "svma: compared={} equal={} divergent={} moved={} unmodelled={} missed={} resyncs={} operations={}",
+      "svma: compared={} equal={} divergent={} moved={} unmodelled={} missed={} resyncs={} "
+      "operations={}",
       verdict.compared, verdict.equal, verdict.divergent, verdict.moved, verdict.unmodelled,
       verdict.missed, verdict.resyncs, verdict.operations);
 }
 
 std::string finding_text(const Finding& finding) {
   const Difference& difference = finding.difference;
-  std::string text = fmt::format("divergence: {} of process {} ({})", difference.field, finding.pid,
-                                 finding.comm);
+  std::string text =
+      fmt::format("divergence: {} of process {} ({})", difference.field, finding.pid, finding.comm);
   if (difference.address) text += fmt::format(" at {:x}", difference.address);
   text += fmt::format(", found by the {} ({})", finding.found_by, difference.road);
   if (finding.confirmed) text += *finding.confirmed ? ", confirmed" : ", gone when read again";
   text += '\n';
   if (!finding.operation.empty())
-    text += fmt::format("  after   {}({}) = {}\n", finding.operation, arguments_text(finding), finding.result);
+    text += fmt::format("  after   {}({}) = {}\n", finding.operation, arguments_text(finding),
+                        finding.result);
   else
     text += fmt::format("  between moment {} and moment {}\n", finding.last_equal_seq, finding.seq);
   return text + fmt::format("  shadow  {}\n  live    {}\n", difference.shadow, difference.live);
@@ -125,17 +128,19 @@ std::string report_text(const CheckReport& report) {
   if (verdict.divergent > report.divergences.size())
     text += fmt::format("and {} more divergences\n", verdict.divergent - report.divergences.size());
   text += processes_table(report) + operations_table(report.module.counts);
-  text += fmt::format("  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
-                      report.harness.samples, kRoadBpf, report.harness.moved_samples, report.freezes,
-                      static_cast<double>(report.duration_ms) / 1000, report.module.counts.compared);
+  text += fmt::format(
+      "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
+      report.harness.samples, kRoadBpf, report.harness.moved_samples, report.freezes,
+      static_cast<double>(report.duration_ms) / 1000, report.module.counts.compared);
   return text;
 }
 
 std::string maps_text(const Layout& layout) {
   std::string text;
   for (const Vma& vma : layout)
-    text += fmt::format("{:08x}-{:08x} {} {:08x} {} {}\n", vma.start, vma.end, permissions(vma.flags),
-                        vma.has_file() ? vma.pgoff * kPageSize : 0, device_text(vma.dev), vma.ino);
+    text +=
+        fmt::format("{:08x}-{:08x} {} {:08x} {} {}\n", vma.start, vma.end, permissions(vma.flags),
+                    vma.has_file() ? vma.pgoff * kPageSize : 0, device_text(vma.dev), vma.ino);
   return text;
 }
 
@@ -146,8 +151,9 @@ std::string tree_text(const Tree& tree) {
     draw_children(tree, tree.root, "", text);
   }
   for (const std::string& fault : tree.faults) text += "fault: " + fault + '\n';
-  return text + fmt::format("{} nodes, height {}, black height {}, {}\n", tree.nodes.size(), tree.height,
-                            tree.black_height, tree.faults.empty() ? "valid" : "NOT valid");
+  return text + fmt::format("{} nodes, height {}, black height {}, {}\n", tree.nodes.size(),
+                            tree.height, tree.black_height,
+                            tree.faults.empty() ? "valid" : "NOT valid");
 }
 
 std::string gaps_text(const std::vector<FreeRange>& gaps) {
@@ -157,8 +163,8 @@ std::string gaps_text(const std::vector<FreeRange>& gaps) {
     text += fmt::format("{:08x}-{:08x} {}\n", gap.start, gap.end, size_text(gap.size()));
     if (gap.size() > largest.size()) largest = gap;
   }
-  return text + fmt::format("{} gaps, largest {:x}-{:x} {}\n", gaps.size(), largest.start, largest.end,
-                            size_text(largest.size()));
+  return text + fmt::format("{} gaps, largest {:x}-{:x} {}\n", gaps.size(), largest.start,
+                            largest.end, size_text(largest.size()));
 }
 
 std::string stats_text(const svma_stats& stats) {
@@ -166,26 +172,26 @@ std::string stats_text(const svma_stats& stats) {
   return fmt::format(
              "tracked now      {}\ntracked ever     {}\noperations       {}\ncompared         {}\n"
              "equal            {}\ndivergent        {}\nunmodelled       {}\nmissed           {}\n"
-             "resyncs          {}\nfacts            {}\nVMAs             {}\nmemory           {} of {}\n"
+             "resyncs          {}\nfacts            {}\nVMAs             {}\nmemory           {} "
+             "of {}\n"
              "pool free        {}\npool empty       {}\ncanary failures  {}\n",
              stats.tracked, stats.tracked_ever, counts.operations, counts.compared, counts.equal,
-             counts.divergent, counts.unmodelled, counts.missed, counts.resyncs, counts.facts, stats.vmas,
-             size_text(stats.memory), size_text(stats.memory_cap), stats.pool_free, stats.pool_empty,
-             stats.canary_failures) +
+             counts.divergent, counts.unmodelled, counts.missed, counts.resyncs, counts.facts,
+             stats.vmas, size_text(stats.memory), size_text(stats.memory_cap), stats.pool_free,
+             stats.pool_empty, stats.canary_failures) +
          operations_table(counts);
 }
 
 std::string probes_text(std::span<const svma_probe> probes) {
-  std::string text = fmt::format("{:<32}{:<26}{:<8}{:<7}{:<7}{:<9}{:>12}{:>10}\n", "symbol", "role", "kind",
-                                 "found", "armed", "required", "hits", "missed");
+  std::string text = fmt::format("{:<32}{:<26}{:<8}{:<7}{:<7}{:<9}{:>12}{:>10}\n", "symbol", "role",
+                                 "kind", "found", "armed", "required", "hits", "missed");
   auto yes = [](const svma_probe& probe, uint32_t bit) { return probe.state & bit ? "yes" : "no"; };
   for (const svma_probe& probe : probes)
-    text += fmt::format("{:<32}{:<26}{:<8}{:<7}{:<7}{:<9}{:>12}{:>10}\n",
-                        bounded(probe.symbol, sizeof(probe.symbol)),
-                        bounded(probe.role, sizeof(probe.role)),
-                        probe.state & SVMA_PROBE_RETURN ? "return" : "entry",
-                        yes(probe, SVMA_PROBE_FOUND), yes(probe, SVMA_PROBE_ARMED),
-                        yes(probe, SVMA_PROBE_REQUIRED), probe.hits, probe.missed);
+    text += fmt::format(
+        "{:<32}{:<26}{:<8}{:<7}{:<7}{:<9}{:>12}{:>10}\n",
+        bounded(probe.symbol, sizeof(probe.symbol)), bounded(probe.role, sizeof(probe.role)),
+        probe.state & SVMA_PROBE_RETURN ? "return" : "entry", yes(probe, SVMA_PROBE_FOUND),
+        yes(probe, SVMA_PROBE_ARMED), yes(probe, SVMA_PROBE_REQUIRED), probe.hits, probe.missed);
   return text;
 }
 

@@ -8,9 +8,10 @@ namespace svma {
 /*
  *   snapshot: seq S1     status     smaps     BPF iterator     moment_of_pid: seq S2
  *
- * S1 == S2, same mm, both times clean: no operation was applied to the shadow in between. The iterator comes
- * last because it takes the mmap_lock. status reads without any lock, so it may see the middle of an operation; the
- * iterator waits until that operation is over, and by then the module has applied it and S2 tells.
+ * S1 == S2, same mm, both times clean: no operation was applied to the shadow in between. The
+ * iterator comes last because it takes the mmap_lock. status reads without any lock, so it may see
+ * the middle of an operation; the iterator waits until that operation is over, and by then the
+ * module has applied it and S2 tells.
  */
 Sample Sampler::sample(uint64_t mm_id, pid_t pid, const Depth& depth) {
   Sample sample;
@@ -54,7 +55,8 @@ bool Sampler::unmoved(const ShadowView& view, const LiveView& live, pid_t pid) {
   return live.complete && (first_time || known->second == live.mm_cookie);
 }
 
-// The live layout is valid at view.seq, so each lookup that was answered at the same seq can be judged by it.
+// The live layout is valid at view.seq, so each lookup that was answered at the same seq can be
+// judged by it.
 void Sampler::add_lookups(Sample& sample, const ShadowView& view, const LiveView& live,
                           unsigned count) {
   for (uint64_t address : pick_addresses(live.layout, count, random_())) {

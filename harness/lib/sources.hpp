@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Who answers the sampler's questions. The real ones are Device, OracleBpf and OracleProc; tests bring their own.
+// Who answers the sampler's questions. The real ones are Device, OracleBpf and OracleProc; tests
+// bring their own.
 #pragma once
 
 #include <sys/types.h>

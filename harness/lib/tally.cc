@@ -77,14 +77,17 @@ int exit_code_of(const CheckReport& report, std::string& why) {
     return kExitDivergent;
   }
   if (harness.compared == harness.moved) {
-    why = harness.moved       ? "nothing was compared: the layout moved in every sample; check a longer run"
-          : harness.not_clean ? "nothing was compared: the shadow was never clean; see svma probes and dmesg"
-                              : "nothing was compared: the process ended too early; check a longer run";
+    why = harness.moved
+              ? "nothing was compared: the layout moved in every sample; check a longer run"
+          : harness.not_clean
+              ? "nothing was compared: the shadow was never clean; see svma probes and dmesg"
+              : "nothing was compared: the process ended too early; check a longer run";
     return kExitCouldNotCheck;
   }
   if (verdict.missed) {
-    why = fmt::format("{} probe hits were missed, so not every operation was checked; see svma probes",
-                      verdict.missed);
+    why = fmt::format(
+        "{} probe hits were missed, so not every operation was checked; see svma probes",
+        verdict.missed);
     return kExitDivergent;
   }
   return kExitEqual;
@@ -102,11 +105,12 @@ Finding to_finding(const svma_divergence& report) {
   finding.args.assign(std::begin(report.args), std::end(report.args));
   finding.result = report.result;
   finding.seq = report.seq;
-  finding.difference = {
-      "inside the module", field_name(report.field),
-      counter || place.start == SVMA_NONE ? 0 : uint64_t{place.start},
-      counter ? std::to_string(report.predicted_value) : reported_value(report.predicted, report.field),
-      counter ? std::to_string(report.observed_value) : reported_value(report.observed, report.field)};
+  finding.difference = {"inside the module", field_name(report.field),
+                        counter || place.start == SVMA_NONE ? 0 : uint64_t{place.start},
+                        counter ? std::to_string(report.predicted_value)
+                                : reported_value(report.predicted, report.field),
+                        counter ? std::to_string(report.observed_value)
+                                : reported_value(report.observed, report.field)};
   return finding;
 }
 

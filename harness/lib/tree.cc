@@ -45,7 +45,8 @@ class Checker {
     const bool red = node.vma.bits & SVMA_VMA_RED;
     const uint64_t gap = std::max({gap_below(tree_.nodes, index), left.gap, right.gap});
     require(node.vma.depth == depth, index, "has a wrong depth");
-    require(!red || !(is_red(node.left) || is_red(node.right)), index, "is red and has a red child");
+    require(!red || !(is_red(node.left) || is_red(node.right)), index,
+            "is red and has a red child");
     require(left.black_height == right.black_height, index, "has unequal black heights below it");
     require(node.vma.gap == gap, index, "has a wrong gap");
     return {1 + std::max(left.height, right.height), left.black_height + !red, gap};
@@ -63,7 +64,8 @@ class Checker {
   Tree& tree_;
 };
 
-// Hangs each node under its parent. Children are on the side their address says, so order holds by construction.
+// Hangs each node under its parent. Children are on the side their address says, so order holds by
+// construction.
 void link_nodes(Tree& tree, std::span<const svma_vma> vmas, Checker& checker) {
   for (size_t i = 0; i < vmas.size(); ++i) {
     if (vmas[i].parent == SVMA_NONE) {
@@ -80,7 +82,8 @@ void link_nodes(Tree& tree, std::span<const svma_vma> vmas, Checker& checker) {
   }
 }
 
-// Every node has one parent and there is one root: then "all are reached from the root" means "no cycle".
+// Every node has one parent and there is one root: then "all are reached from the root" means "no
+// cycle".
 size_t reached(const Tree& tree) {
   std::vector<size_t> stack;
   if (tree.root != kNoNode) stack.push_back(tree.root);

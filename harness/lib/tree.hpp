@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The shadow's red-black tree put together again from a snapshot's parent links, and its free ranges. Pure.
+// The shadow's red-black tree put together again from a snapshot's parent links, and its free
+// ranges. Pure.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ struct TreeNode {
   size_t right = kNoNode;
 };
 
-// Nodes in address order. `faults` names what makes it no red-black tree with gaps, by node; empty: it is valid.
+// Nodes in address order. `faults` names what makes it no red-black tree with gaps, by node; empty:
+// it is valid.
 struct Tree {
   std::vector<TreeNode> nodes;
   size_t root = kNoNode;
@@ -30,7 +32,8 @@ struct Tree {
   std::vector<std::string> faults;
 };
 
-// Links the nodes and checks: one root, order, depth, no red parent of a red child, equal black heights, gaps.
+// Links the nodes and checks: one root, order, depth, no red parent of a red child, equal black
+// heights, gaps.
 Tree build_tree(std::span<const svma_vma> vmas);
 
 // A range without a VMA, bytes, [start, end).

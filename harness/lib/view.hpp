@@ -9,7 +9,8 @@
 
 namespace svma {
 
-// The shadow of `pid`, which is tracked for the moment when nobody tracks it yet. Throws when it can't be.
+// The shadow of `pid`, which is tracked for the moment when nobody tracks it yet. Throws when it
+// can't be.
 TreeSnapshot shadow_of(Device& device, pid_t pid);
 
 // The snapshot's VMAs without the tree.

@@ -23,7 +23,8 @@ struct Mapping {
 void step(std::mt19937& random, std::vector<Mapping>& mappings) {
   if (mappings.empty() || random() % 3 == 0) {
     const size_t pages = 1 + random() % kMaxPages;
-    void* at = mmap(nullptr, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* at =
+        mmap(nullptr, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) return;
     auto* start = static_cast<char*>(at);
     if (random() % 2 == 0) start[0] = 1;
@@ -35,7 +36,8 @@ void step(std::mt19937& random, std::vector<Mapping>& mappings) {
   const size_t page = random() % mapping.pages;
   switch (random() % 3) {
     case 0:
-      mprotect(mapping.start + page * kPage, kPage, random() % 2 ? PROT_READ : PROT_READ | PROT_WRITE);
+      mprotect(mapping.start + page * kPage, kPage,
+               random() % 2 ? PROT_READ : PROT_READ | PROT_WRITE);
       break;
     case 1:
       madvise(mapping.start + page * kPage, kPage, random() % 2 ? MADV_DONTDUMP : MADV_DODUMP);

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The one translation unit that kbuild compiles. Several C++ objects in one module would share inline
-// functions in COMDAT groups, which `ld -r` discards while __mcount_loc still refers to them.
+// The one translation unit that kbuild compiles. Several C++ objects in one module would share
+// inline functions in COMDAT groups, which `ld -r` discards while __mcount_loc still refers to
+// them.
 #define SVMA_UNITY
 
+#include "abi/core_api.cc"
+#include "replay/compare.cc"
+#include "replay/predict.cc"
+#include "replay/semantics.cc"
+#include "replay/shadow.cc"
 #include "vma/address_space.cc"
 #include "vma/merge.cc"
 #include "vma/reserve.cc"
 #include "vma/unmap.cc"
 #include "vma/unmapped_area.cc"
 #include "vma/verify.cc"
-
-#include "replay/compare.cc"
-#include "replay/predict.cc"
-#include "replay/semantics.cc"
-#include "replay/shadow.cc"
-
-#include "abi/core_api.cc"

@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 
 static struct dentry *root;
+static struct dentry *track_file;
 static struct svma_session *session; /* owns what "track" tracks */
 
 /* --- a walk over the VMAs of one shadow: position = address -------------------------------------- */
@@ -211,10 +212,11 @@ static int divergences_show(struct seq_file *m, void *unused)
 
 		if (d->mm_id != t->id)
 			continue;
-		seq_printf(m, "%s %s field %s result %lld args %llx %llx %llx %llx %llx %llx predicted %llu observed %llu\n",
+		seq_printf(m, "%s %s field %s result %lld args %llx %llx %llx %llx %llx %llx",
 			   d->unmodelled ? "unmodelled" : "divergence", svma_operation_names[d->operation],
 			   svma_field_name(d->field), d->result, d->args[0], d->args[1], d->args[2], d->args[3],
-			   d->args[4], d->args[5], d->predicted_value, d->observed_value);
+			   d->args[4], d->args[5]);
+		seq_printf(m, " predicted %llu observed %llu\n", d->predicted_value, d->observed_value);
 		show_side(m, "predicted", &d->predicted);
 		show_side(m, "observed ", &d->observed);
 	}
@@ -381,7 +383,7 @@ int svma_debugfs_init(void)
 	if (!session)
 		return -ENOMEM;
 	root = debugfs_create_dir("svma", NULL);
-	debugfs_create_file("track", 0600, root, NULL, &track_fops);
+	track_file = debugfs_create_file("track", 0600, root, NULL, &track_fops);
 	debugfs_create_file("probes", 0400, root, NULL, &probes_fops);
 	debugfs_create_file("stats", 0400, root, NULL, &stats_fops);
 	return 0;
@@ -389,7 +391,11 @@ int svma_debugfs_init(void)
 
 void svma_debugfs_exit(void)
 {
-	/* Waits for readers; nobody can begin to track through here any more. */
-	debugfs_remove(root);
+	/*
+	 * Waits for writers: nobody can begin to track through here any more. The directories of mms go
+	 * with the mms, before their parent.
+	 */
+	debugfs_remove(track_file);
 	svma_session_close(session);
+	debugfs_remove(root);
 }

@@ -23,7 +23,8 @@ static int __init svma_init(void)
 		goto tracked;
 	}
 	if (!svma_canary_sings()) {
-		pr_err("probes don't fire; write 1 to /sys/kernel/debug/kprobes/enabled and to /proc/sys/kernel/ftrace_enabled\n");
+		pr_err("probes don't fire; write 1 to /sys/kernel/debug/kprobes/enabled\n");
+		pr_err("and to /proc/sys/kernel/ftrace_enabled\n");
 		err = -EIO;
 		goto canary;
 	}

@@ -222,6 +222,17 @@ static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 	return err;
 }
 
+static void copy_comm(struct svma_tracked *t, struct pid *tgid)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = pid_task(tgid, PIDTYPE_TGID);
+	if (task)
+		memcpy(t->comm, task->comm, sizeof(t->comm));
+	rcu_read_unlock();
+}
+
 int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *tgid, u32 flags, u64 *id)
 {
 	struct svma_tracked *t;
@@ -245,7 +256,7 @@ int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *
 	}
 	t->pid = get_pid(tgid);
 	t->flags = flags;
-	get_task_comm(t->comm, current);
+	copy_comm(t, tgid);
 	err = load_locked(mm, t->shadow);
 	if (err) {
 		svma_tracked_put(t);

@@ -224,9 +224,9 @@ TEST_F(Track, OwnExecFails_OldMmStaysClean) {
   uint64_t id = 0;
   ASSERT_EQ(device.Track(puppet.pid(), SVMA_TRACK_DESCENDANTS, &id), 0);
   for (const char* path : {"/no/such/program", "/etc/passwd"}) {
-    static char* const none[] = {nullptr};
+    static const char* const words[] = {"program", nullptr};
     Answer answer = puppet.Syscall(
-        SYS_execve, {reinterpret_cast<uint64_t>(path), reinterpret_cast<uint64_t>(none), 0});
+        SYS_execve, {reinterpret_cast<uint64_t>(path), reinterpret_cast<uint64_t>(words), 0});
     EXPECT_EQ(answer.value, -1);
     EXPECT_TRUE(WaitFor([&] { return device.List().size() == 1; }));
   }

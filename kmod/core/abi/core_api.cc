@@ -6,6 +6,7 @@
 #include "replay/shadow.hpp"
 #include "vma/verify.hpp"
 
+// Always last.
 #include "enforce.hpp"
 
 // The opaque type of the C interface is the shadow itself.
@@ -55,7 +56,8 @@ void svma_core_audit(svma_shadow* shadow, const void* mm, int take_facts, svma_v
   shadow->audit(mm, take_facts != 0, *verdict);
 }
 
-void svma_core_begin(svma_shadow* shadow, const svma_op* op, const void* mm, svma_verdict* verdict) {
+void svma_core_begin(svma_shadow* shadow, const svma_op* op, const void* mm,
+                     svma_verdict* verdict) {
   shadow->begin(*op, mm, *verdict);
 }
 
@@ -68,7 +70,9 @@ void svma_core_release(svma_shadow* shadow, const void* mm, int downgraded, int 
   shadow->release(mm, downgraded != 0, announced != 0, *verdict);
 }
 
-void svma_core_anon_vma(svma_shadow* shadow, const svma_live_vma* vma) { shadow->note_anon_vma(*vma); }
+void svma_core_anon_vma(svma_shadow* shadow, const svma_live_vma* vma) {
+  shadow->note_anon_vma(*vma);
+}
 
 void svma_core_totals(const svma_shadow* shadow, svma_live_totals* out) {
   const svma::Accounting& acct = shadow->space().acct();
@@ -101,8 +105,9 @@ int svma_core_gap(const svma_shadow* shadow, const svma_gap_query* query, svma_u
                                     .high_limit = VirtAddr(query->high_limit),
                                     .align_mask = query->align_mask,
                                     .align_offset = query->align_offset};
-  const svma::Result<VirtAddr> found = query->topdown != 0 ? shadow->space().unmapped_area_topdown(info)
-                                                           : shadow->space().unmapped_area(info);
+  const svma::Result<VirtAddr> found = query->topdown != 0
+                                           ? shadow->space().unmapped_area_topdown(info)
+                                           : shadow->space().unmapped_area(info);
   *result = found.ok() ? found->value() : 0;
   return found.err();
 }
@@ -111,7 +116,8 @@ int svma_core_verify(const svma_shadow* shadow, char* what, unsigned long size, 
   svma::VerifyReport report;
   if (svma::verify(shadow->space(), &report)) return 0;
   unsigned long i = 0;
-  for (; size != 0 && i + 1 < size && report.invariant[i] != '\0'; ++i) what[i] = report.invariant[i];
+  for (; size != 0 && i + 1 < size && report.invariant[i] != '\0'; ++i)
+    what[i] = report.invariant[i];
   if (size != 0) what[i] = '\0';
   *where = report.addr.value();
   return -svma::kEINVAL;

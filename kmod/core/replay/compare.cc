@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/compare.hpp"
 
+// Always last.
 #include "enforce.hpp"
 
 namespace svma {
@@ -29,8 +30,8 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
   if (live != nullptr) m->observed = *live;
 }
 
-// An anon_vma that the shadow does not know yet came by a fault inside the operation (a populate) and is
-// taken over; one that it knows must be the same.
+// An anon_vma that the shadow does not know yet came by a fault inside the operation (a populate)
+// and is taken over; one that it knows must be the same.
 u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   const VmaAttrs seen = attrs_of(live);
   VmaAttrs& mine = vma.attrs;
@@ -41,7 +42,8 @@ u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   mine.anon_singular = seen.anon_singular;
   if (mine.vm_flags != seen.vm_flags) return SVMA_CORE_FIELD_FLAGS;
   if (mine.vm_pgoff != seen.vm_pgoff) return SVMA_CORE_FIELD_PGOFF;
-  if (mine.file != seen.file || mine.ino != seen.ino || mine.dev != seen.dev) return SVMA_CORE_FIELD_FILE;
+  if (mine.file != seen.file || mine.ino != seen.ino || mine.dev != seen.dev)
+    return SVMA_CORE_FIELD_FILE;
   if (mine.vm_policy != seen.vm_policy) return SVMA_CORE_FIELD_POLICY;
   if (mine.uffd_ctx != seen.uffd_ctx) return SVMA_CORE_FIELD_UFFD;
   if (mine.anon_name != seen.anon_name) return SVMA_CORE_FIELD_NAME;
@@ -61,7 +63,7 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
   }
   const u32 field = differing_field(*vma, *live);
   count(field, vma, live);
-  if (field != SVMA_CORE_FIELD_NONE) vma->attrs = attrs_of(*live);
+  if (field != SVMA_CORE_FIELD_NONE) space_.set_attrs(vma, attrs_of(*live));
 }
 
 void Comparer::compare_layout(AddrRange range) {
@@ -71,7 +73,8 @@ void Comparer::compare_layout(AddrRange range) {
   for (bool last = false; !last;) {
     Vma* vma = space_.find_vma(cursor);
     svma_live_vma record;
-    const svma_live_vma* live = svma_os_live_find(mm_, cursor.value(), &record) == 0 ? &record : nullptr;
+    const svma_live_vma* live =
+        svma_os_live_find(mm_, cursor.value(), &record) == 0 ? &record : nullptr;
     if (vma == nullptr && live == nullptr) return;
     last = (vma == nullptr || vma->vm_start >= range.end) &&
            (live == nullptr || live->start >= range.end.value());
@@ -95,8 +98,8 @@ void Comparer::adopt_layout(AddrRange range) {
     vm_area_free(vma);
   }
   svma_live_vma live;
-  for (u64 at = range.start.value(); svma_os_live_find(mm_, at, &live) == 0 && live.start < range.end.value();
-       at = live.end) {
+  for (u64 at = range.start.value();
+       svma_os_live_find(mm_, at, &live) == 0 && live.start < range.end.value(); at = live.end) {
     // What reaches out of the range may meet VMAs of the shadow there; those go, too.
     while (Vma* vma = space_.find_vma_intersection(range_of(live))) {
       if (vma->vm_end > range.end) range.end = vma->vm_end;

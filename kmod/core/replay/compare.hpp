@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Observe the live side, compare it with the prediction, adopt it where they differ, so that one error is
-// reported once.
+// Observe the live side, compare it with the prediction, adopt it where they differ, so that one
+// error is reported once.
 #pragma once
 
 #include "replay/shadow.hpp"
@@ -19,8 +19,8 @@ class Comparer {
   // Replaces what the shadow has in `range` by what is there live, without counting a comparison.
   void adopt_layout(AddrRange range);
 
-  // Compares the counters; `paged` false leaves out those that an unmap under the read lock still changes.
-  // `announced` false: no operation was seen that could explain a difference.
+  // Compares the counters; `paged` false leaves out those that an unmap under the read lock still
+  // changes. `announced` false: no operation was seen that could explain a difference.
   void compare_totals(bool paged, bool announced);
   void adopt_totals();
 

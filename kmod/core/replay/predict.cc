@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/predict.hpp"
 
+// Always last.
 #include "enforce.hpp"
 
 namespace svma {
@@ -11,8 +12,9 @@ constexpr bool is_error(i64 result) { return result < 0 && result >= -4095; }
 
 // What a driver's ->mmap() may change in vm_flags; access rights and sharing it may not.
 constexpr VmFlags kDriverFlags = kVmIo | kVmPfnMap | kVmMixedMap | kVmDontExpand | kVmDontDump |
-                                 kVmDontCopy | kVmHugetlb | kVmHugePage | kVmNoHugePage | kVmNoReserve |
-                                 kVmAccount | kVmMayRead | kVmMayWrite | kVmMayExec | kVmWipeOnFork;
+                                 kVmDontCopy | kVmHugetlb | kVmHugePage | kVmNoHugePage |
+                                 kVmNoReserve | kVmAccount | kVmMayRead | kVmMayWrite | kVmMayExec |
+                                 kVmWipeOnFork;
 
 // include/linux/mm.h VM_STACK_INCOMPLETE_SETUP: a stack that exec is still moving about.
 constexpr VmFlags kStackIncompleteSetup = kVmRandRead | kVmSeqRead;
@@ -20,8 +22,8 @@ constexpr VmFlags kStackIncompleteSetup = kVmRandRead | kVmSeqRead;
 // include/uapi/linux/mman.h
 constexpr u64 kMremapDontUnmap = 4;
 
-// mm/mmap.c accountable_mapping(): private and writable. hugetlbfs has its own accounting; there the
-// driver's ->mmap() decides (Fact::kDriverAttrs).
+// mm/mmap.c accountable_mapping(): private and writable. hugetlbfs has its own accounting; there
+// the driver's ->mmap() decides (Fact::kDriverAttrs).
 constexpr bool accountable_mapping(VmFlags flags) {
   return (flags & (kVmNoReserve | kVmShared | kVmWrite)) == kVmWrite;
 }
@@ -65,8 +67,8 @@ void Predictor::account_locked(VmFlags flags, i64 pages) {
   if (flags & kVmLocked) space_.acct().locked_vm += PageCount(static_cast<u64>(pages));
 }
 
-// mm/mmap.c mmap_region() in v6.1: unmap what is there, grow a neighbour if one is compatible, else a
-// new VMA whose driver may still change it.
+// mm/mmap.c mmap_region() in v6.1: unmap what is there, grow a neighbour if one is compatible, else
+// a new VMA whose driver may still change it.
 Status Predictor::mmap(const svma_op& op, Touched& touched) {
   const VirtAddr start(op.args[0]);
   const AddrRange range{start, start + op.args[1]};
@@ -103,8 +105,8 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   return kOk;
 }
 
-// A failed mmap_region() has done nothing, or has unmapped its range already: which of the two depends on
-// where it failed (limits before, overcommit and drivers after).
+// A failed mmap_region() has done nothing, or has unmapped its range already: which of the two
+// depends on where it failed (limits before, overcommit and drivers after).
 Status Predictor::mmap_failed(AddrRange range, VmaReserve& reserve) {
   if (space_.find_vma_intersection(range) == nullptr) return kOk;
   svma_live_vma live;
@@ -114,9 +116,9 @@ Status Predictor::mmap_failed(AddrRange range, VmaReserve& reserve) {
   return still_there ? kOk : space_.do_munmap(range, reserve, ~0u);
 }
 
-// The two checks of mmap_region() in v6.1. They differ from vma_merge(): a neighbour with any mempolicy
-// is out, and with both neighbours fitting, the lower one is asked for compatibility with the upper
-// one's anon_vma.
+// The two checks of mmap_region() in v6.1. They differ from vma_merge(): a neighbour with any
+// mempolicy is out, and with both neighbours fitting, the lower one is asked for compatibility with
+// the upper one's anon_vma.
 //
 //     PPPP.....NNNN       PPPP.....NNNN      PPPP.....NNNN
 //         |new|               |new|              |new|
@@ -131,7 +133,8 @@ Vma* Predictor::expand_neighbour(AddrRange range, const VmaAttrs& attrs) {
   VmaAttrs wanted = attrs;
 
   if (next != nullptr && next->vm_start == range.end && next->attrs.vm_policy == 0 &&
-      can_vma_merge_before(*next, wanted, attrs.vm_pgoff + range.pages()) == MergeVerdict::kMergeable) {
+      can_vma_merge_before(*next, wanted, attrs.vm_pgoff + range.pages()) ==
+          MergeVerdict::kMergeable) {
     merged.end = next->vm_end;
     vma = next;
     pgoff = next->attrs.vm_pgoff - range.pages();
@@ -172,7 +175,8 @@ Vma* Predictor::map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaRe
 
 void Predictor::take_driver_attrs(AddrRange range, VmaAttrs& attrs) {
   svma_live_vma live;
-  if (svma_os_live_find(mm_, range.start.value(), &live) != 0 || live.start > range.start.value()) return;
+  if (svma_os_live_find(mm_, range.start.value(), &live) != 0 || live.start > range.start.value())
+    return;
   const VmaAttrs seen = attrs_of(live);
   attrs.vm_flags = (attrs.vm_flags & ~kDriverFlags) | (seen.vm_flags & kDriverFlags);
   attrs.vm_pgoff = seen.vm_pgoff + PageCount((range.start.value() - live.start) >> kPageShift);
@@ -182,7 +186,8 @@ void Predictor::take_driver_attrs(AddrRange range, VmaAttrs& attrs) {
   attrs.has_close = seen.has_close;
 }
 
-// mm/mmap.c do_mas_align_munmap(). On failure v6.1 has changed nothing when it failed for map_count.
+// mm/mmap.c do_mas_align_munmap(). On failure v6.1 has changed nothing when it failed for
+// map_count.
 Status Predictor::munmap(const svma_op& op, Touched& touched) {
   const AddrRange range{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
   touched.add(range);
@@ -217,7 +222,8 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
     vma->attrs = attrs;
     if (Status s = space_.insert(vma); !s.ok()) {
       vm_area_free(vma);
-      return kOk;  // something is mapped there that the shadow should not have: the comparison tells
+      return kOk;  // something is mapped there that the shadow should not have: the comparison
+                   // tells
     }
   }
   space_.acct().total_vm += range.pages();
@@ -234,7 +240,8 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
 //     AABBBBAA      PPPPPPPA  or ...   (case numbers: vma_merge() in vma/address_space.hpp)
 //
 // RETURNS: the VMA that has the new attributes; -ENOENT when the range is not inside one VMA;
-// -ENOMEM when the kernel's own limit stops it, with the splits done before that in place as in Linux.
+// -ENOMEM when the kernel's own limit stops it, with the splits done before that in place as in
+// Linux.
 Result<Vma*> Predictor::change(const Change& change, VmaReserve& reserve) {
   Vma* prev = nullptr;
   Vma* vma = space_.find_vma_prev(change.range.start, &prev);
@@ -279,13 +286,15 @@ Status Predictor::split_around(Vma* vma, const Change& change, VmaReserve& reser
   }
   if (below) {
     if (space_.map_count() >= limit) return Status::error(kENOMEM);
-    if (Status s = space_.split_vma(vma, change.range.start, SplitSide::kNewBelow, reserve); !s.ok()) {
+    if (Status s = space_.split_vma(vma, change.range.start, SplitSide::kNewBelow, reserve);
+        !s.ok()) {
       return s;
     }
   }
   if (above) {
     if (space_.map_count() >= limit) return Status::error(kENOMEM);
-    if (Status s = space_.split_vma(vma, change.range.end, SplitSide::kNewAbove, reserve); !s.ok()) {
+    if (Status s = space_.split_vma(vma, change.range.end, SplitSide::kNewAbove, reserve);
+        !s.ok()) {
       return s;
     }
   }
@@ -336,7 +345,8 @@ Status Predictor::mlock(const svma_op& op, Touched& touched) {
   if (vma == nullptr) return kOk;
   const VmFlags old_flags = vma->attrs.vm_flags;
   const VmFlags flags = op.args[2];
-  if (flags == old_flags || (old_flags & (kVmSpecial | kVmHugetlb)) || op.vma.lock_exempt) return kOk;
+  if (flags == old_flags || (old_flags & (kVmSpecial | kVmHugetlb)) || op.vma.lock_exempt)
+    return kOk;
 
   const Result<Vma*> changed = change({.range = range,
                                        .vm_flags = flags,
@@ -377,8 +387,8 @@ Status Predictor::modify(const svma_op& op, Touched& touched) {
   return kOk;
 }
 
-// mm/mmap.c copy_vma(): the same mapping once more at `to`. *vma changes when it was merged with its own
-// copy, which only an unfaulted anonymous VMA can be.
+// mm/mmap.c copy_vma(): the same mapping once more at `to`. *vma changes when it was merged with
+// its own copy, which only an unfaulted anonymous VMA can be.
 Result<Vma*> Predictor::copy_vma(Vma** vma, AddrRange to, PageOffset pgoff, bool keep_source,
                                  VmaReserve& reserve) {
   Vma* source = *vma;
@@ -423,8 +433,19 @@ Status Predictor::split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve&
   return kOk;
 }
 
-// mm/mremap.c move_vma(): copy, then unmap the source or, with MREMAP_DONTUNMAP, leave it empty. The
-// concealing of VM_ACCOUNT in between leaves no trace in the layout.
+// fs/userfaultfd.c mremap_userfaultfd_prep(): without UFFD_FEATURE_EVENT_REMAP the new place is not
+// registered. The features are not part of a VMA.
+void Predictor::prepare_userfaultfd(Vma* copy) {
+  if (copy->attrs.uffd_ctx == 0) return;
+  svma_live_vma live;
+  count_fact(Fact::kRemapEvents);
+  if (svma_os_live_find(mm_, copy->vm_start.value(), &live) != 0 || live.uffd_ctx != 0) return;
+  copy->attrs.uffd_ctx = 0;
+  copy->attrs.vm_flags &= ~kVmUffdFlags;
+}
+
+// mm/mremap.c move_vma(): copy, then unmap the source or, with MREMAP_DONTUNMAP, leave it empty.
+// The concealing of VM_ACCOUNT in between leaves no trace in the layout.
 Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   const AddrRange from{VirtAddr(op.args[1]), VirtAddr(op.args[1]) + op.args[2]};
   const AddrRange to{VirtAddr(op.args[4]), VirtAddr(op.args[4]) + op.args[3]};
@@ -442,6 +463,7 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   }
   const Result<Vma*> copy = copy_vma(&vma, to, pgoff_at(*vma, from.start), dontunmap, reserve);
   if (!copy.ok()) return kOk;
+  prepare_userfaultfd(*copy);
 
   const i64 new_pages = static_cast<i64>(to.pages().value());
   const VmFlags flags = vma->attrs.vm_flags;
@@ -464,8 +486,8 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   return kOk;
 }
 
-// mm/mremap.c: growing where it is. vma_merge() on the extension grows the VMA and may swallow the next;
-// a VMA with vm_ops->close, which never merges, is grown by itself.
+// mm/mremap.c: growing where it is. vma_merge() on the extension grows the VMA and may swallow the
+// next; a VMA with vm_ops->close, which never merges, is grown by itself.
 Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
   const VirtAddr addr(op.args[0]);
   Vma* vma = space_.find_vma(addr);
@@ -500,7 +522,8 @@ Status Predictor::stack_growth(const svma_op& op, Touched& touched) {
   touched.add({addr < vma->vm_start ? addr : vma->vm_start, vma->vm_end});
   if (op.result != 0 || addr >= vma->vm_start) return kOk;
   const i64 pages = static_cast<i64>((vma->vm_start - addr) >> kPageShift);
-  if (!space_.expand_downwards(vma, addr).ok()) return kOk;  // predicted a failure: the comparison tells
+  if (!space_.expand_downwards(vma, addr).ok())
+    return kOk;  // predicted a failure: the comparison tells
   space_.vm_stat_account(vma->attrs.vm_flags, pages);
   account_locked(vma->attrs.vm_flags, pages);
   return kOk;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The kernel's operations, run on the shadow: one function per operation, in the kernel's own order of
-// steps, built from the algorithms of vma/.
+// The kernel's operations, run on the shadow: one function per operation, in the kernel's own order
+// of steps, built from the algorithms of vma/.
 #pragma once
 
 #include "replay/shadow.hpp"
@@ -21,7 +21,8 @@ class Predictor {
   Predictor(Shadow& shadow, const void* mm, svma_verdict& verdict)
       : semantics_(*shadow.semantics_), space_(shadow.space_), mm_(mm), verdict_(verdict) {}
 
-  // -ENOMEM: the pool ran empty and nothing was changed; -EOPNOTSUPP: no prediction for this operation.
+  // -ENOMEM: the pool ran empty and nothing was changed; -EOPNOTSUPP: no prediction for this
+  // operation.
   Status apply(const svma_op& op, Touched& touched);
 
  private:
@@ -58,6 +59,7 @@ class Predictor {
   Status split_around(Vma* vma, const Change& change, VmaReserve& reserve);
   Result<Vma*> copy_vma(Vma** vma, AddrRange to, PageOffset pgoff, bool keep_source,
                         VmaReserve& reserve);
+  void prepare_userfaultfd(Vma* copy);
   Status split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve);
   void account_locked(VmFlags flags, i64 pages);
   void count_fact(Fact) { ++verdict_.facts; }

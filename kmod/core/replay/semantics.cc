@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/semantics.hpp"
 
+// Always last.
 #include "enforce.hpp"
 
 namespace svma {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What differs between kernels, as named choices. The algorithms ask for a choice, never for a version;
-// a kernel is one value of this struct. Each choice cites where it comes from.
+// What differs between kernels, as named choices. The algorithms ask for a choice, never for a
+// version; a kernel is one value of this struct. Each choice cites where it comes from.
 #pragma once
 
 #include "base/types.hpp"
@@ -11,18 +11,18 @@ namespace svma {
 struct Semantics {
   const char* name;
 
-  // mmap_region() tries to grow a neighbour with vma_expand() and only neighbours without a mempolicy
-  // take part; before, it called vma_merge(), which compares policies.
-  // v6.1, 4dd1b84140c1 "mm/mmap: use advanced maple tree API for mmap_region()".
+  // mmap_region() tries to grow a neighbour with vma_expand() and only neighbours without a
+  // mempolicy take part; before, it called vma_merge(), which compares policies. v6.1, 4dd1b84140c1
+  // "mm/mmap: use advanced maple tree API for mmap_region()".
   bool mmap_expands_neighbours;
 
-  // do_brk_flags() grows the VMA it was given and never joins the one above; before, vma_merge() looked
-  // at both sides.
-  // v6.1, 2e7ce7d354f2 "mm/mmap: change do_brk_flags() to expand existing VMA and add do_brk_munmap()".
+  // do_brk_flags() grows the VMA it was given and never joins the one above; before, vma_merge()
+  // looked at both sides. v6.1, 2e7ce7d354f2 "mm/mmap: change do_brk_flags() to expand existing VMA
+  // and add do_brk_munmap()".
   bool brk_grows_given_vma;
 
-  // MREMAP_DONTUNMAP of a whole VMA drops its anon_vma and gives an anonymous one the vm_pgoff of an
-  // unfaulted VMA. v5.13 drops it; the vm_pgoff came by a stable backport, present in 6.1.192
+  // MREMAP_DONTUNMAP of a whole VMA drops its anon_vma and gives an anonymous one the vm_pgoff of
+  // an unfaulted VMA. v5.13 drops it; the vm_pgoff came by a stable backport, present in 6.1.192
   // (mm/mremap.c move_vma()).
   bool dontunmap_resets_pgoff;
 };

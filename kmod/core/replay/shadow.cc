@@ -4,14 +4,10 @@
 #include "replay/compare.hpp"
 #include "replay/predict.hpp"
 
+// Always last.
 #include "enforce.hpp"
 
 namespace svma {
-namespace {
-
-constexpr VmFlags kVmUffdFlags = kVmUffdMissing | kVmUffdWp | kVmUffdMinor;
-
-}  // namespace
 
 VmaAttrs attrs_of(const svma_live_vma& live) {
   VmaAttrs attrs{};
@@ -75,8 +71,9 @@ Status Shadow::load(const void* mm) {
   return kOk;
 }
 
-// kernel/fork.c dup_mmap() in v6.1: VM_DONTCOPY stays behind, locks are not inherited, and so isn't a
-// userfaultfd context unless its owner asked for fork events (Fact::kForkIdentity, taken by audit()).
+// kernel/fork.c dup_mmap() in v6.1: VM_DONTCOPY stays behind, locks are not inherited, and so isn't
+// a userfaultfd context unless its owner asked for fork events (Fact::kForkIdentity, taken by
+// audit()).
 Status Shadow::fork_from(const Shadow& parent) {
   space_.acct() = parent.space_.acct();
   space_.acct().locked_vm = PageCount(0);
@@ -110,7 +107,8 @@ void Shadow::note_anon_vma(const svma_live_vma& live) {
 
 namespace {
 
-// Learns what faults did to the VMA at or above `addr` since the shadow last looked (Fact::kAnonVma).
+// Learns what faults did to the VMA at or above `addr` since the shadow last looked
+// (Fact::kAnonVma).
 Vma* learn(const AddressSpace& space, VirtAddr addr, const void* mm, svma_verdict& verdict) {
   Vma* vma = space.find_vma(addr);
   if (vma == nullptr) return nullptr;
@@ -126,7 +124,8 @@ Vma* learn(const AddressSpace& space, VirtAddr addr, const void* mm, svma_verdic
 }
 
 // Everything a merge or split around `range` can ask: the neighbours, and the VMAs at its two ends.
-void learn_around(const AddressSpace& space, AddrRange range, const void* mm, svma_verdict& verdict) {
+void learn_around(const AddressSpace& space, AddrRange range, const void* mm,
+                  svma_verdict& verdict) {
   Vma* below = nullptr;
   space.find_vma_prev(range.start, &below);
   if (below != nullptr) learn(space, below->vm_start, mm, verdict);

@@ -6,10 +6,11 @@
 //     end(op)      the live side has changed: predict, observe the neighbourhood, compare, adopt
 //     release()    the lock is about to be given up: compare the totals
 //
-// A prediction runs the shadow's own algorithms on the operation's arguments. What it may read from the
-// live side is listed in Facts, and each use is counted.
+// A prediction runs the shadow's own algorithms on the operation's arguments. What it may read from
+// the live side is listed in Facts, and each use is counted.
 //
-// Locking: the caller serialises everything on one shadow and holds mmap_lock as abi/core_api.h says.
+// Locking: the caller serialises everything on one shadow and holds mmap_lock as abi/core_api.h
+// says.
 #pragma once
 
 #include "abi/core_api.h"
@@ -26,17 +27,18 @@ VmaAttrs attrs_of(const svma_live_vma& live);
 AddrRange range_of(const svma_live_vma& live);
 svma_live_vma record_of(const Vma& vma);
 
-// A new VMA with the bounds and attributes of `live`, linked into `space`. REQUIRES: nothing is there.
-// RETURNS: -ENOMEM when the pool is empty.
+// A new VMA with the bounds and attributes of `live`, linked into `space`. REQUIRES: nothing is
+// there. RETURNS: -ENOMEM when the pool is empty.
 Status insert_copy(AddressSpace& space, const svma_live_vma& live);
 
 // Inputs that no algorithm can compute. Every read of the live side that feeds a prediction goes
 // through one of these, so that this list is the whole of them.
 enum class Fact : u8 {
-  kAnonVma,        // a fault gave a VMA an anon_vma, or fork made one: which, and is its chain singular
+  kAnonVma,  // a fault gave a VMA an anon_vma, or fork made one: which, and is its chain singular
   kDriverAttrs,    // ->mmap() of a file may change vm_flags, vm_pgoff, vm_file and vm_ops
   kSharedAnon,     // MAP_SHARED|MAP_ANONYMOUS gets a new shmem file
   kForkIdentity,   // fork copies a mempolicy or a userfaultfd context to a new object
+  kRemapEvents,    // mremap keeps a userfaultfd context only if its owner asked for remap events
   kPartialFailure  // a failed mmap may or may not have unmapped its range already
 };
 

@@ -52,6 +52,7 @@ inline constexpr VmFlags kVmUffdMinor = u64{1} << 37;
 inline constexpr VmFlags kVmStack = kVmGrowsDown;  // x86 has no stacks that grow up
 inline constexpr VmFlags kVmAccessFlags = kVmRead | kVmWrite | kVmExec;
 inline constexpr VmFlags kVmSpecial = kVmIo | kVmDontExpand | kVmPfnMap | kVmMixedMap;
+inline constexpr VmFlags kVmUffdFlags = kVmUffdMissing | kVmUffdWp | kVmUffdMinor;
 inline constexpr VmFlags kVmLockedMask = kVmLocked | kVmLockOnFault;
 
 // All that a VMA is beside its bounds: plain values. Objects of the kernel appear as numbers whose
