@@ -15,6 +15,7 @@ CXXFLAGS ?= -O2 -g
 SVMA_VERSION := 0.1
 Q := $(if $(V),,@)
 
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help all clean check test run shell
