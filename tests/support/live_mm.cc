@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "live_mm.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "vma/accounting.hpp"
+
+namespace svma::test {
+
+svma_live_vma& FakeLive::add(svma_u64 start, svma_u64 end, svma_u64 flags) {
+  svma_live_vma vma{};
+  vma.start = start;
+  vma.end = end;
+  vma.flags = flags;
+  vma.pgoff = start >> kPageShift;
+  const auto above = std::find_if(vmas.begin(), vmas.end(),
+                                  [start](const auto& other) { return other.start > start; });
+  const auto added = vmas.insert(above, vma);
+  count();
+  return *added;
+}
+
+void FakeLive::count() {
+  Accounting acct;
+  for (const svma_live_vma& vma : vmas) {
+    const auto pages = static_cast<i64>((vma.end - vma.start) >> kPageShift);
+    vm_stat_account(acct, vma.flags, pages);
+    if (vma.flags & kVmLocked) acct.locked_vm += PageCount(static_cast<u64>(pages));
+  }
+  totals = {vmas.size(),           acct.total_vm.value(), acct.data_vm.value(),
+            acct.exec_vm.value(), acct.stack_vm.value(), acct.locked_vm.value()};
+}
+
+}  // namespace svma::test
+
+extern "C" int svma_os_live_find(const void* mm, svma_u64 addr, svma_live_vma* out) {
+  for (const svma_live_vma& vma : static_cast<const svma::test::FakeLive*>(mm)->vmas) {
+    if (vma.end <= addr) continue;
+    *out = vma;
+    return 0;
+  }
+  return -ENOENT;
+}
+
+extern "C" void svma_os_live_totals(const void* mm, svma_live_totals* out) {
+  *out = static_cast<const svma::test::FakeLive*>(mm)->totals;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A live side made of plain values, behind svma_os_live_find() and svma_os_live_totals().
+#pragma once
+
+#include <vector>
+
+#include "abi/core_api.h"
+
+namespace svma::test {
+
+struct FakeLive {
+  std::vector<svma_live_vma> vmas;  // in address order
+  svma_live_totals totals{};
+
+  // Adds a VMA and accounts for it as private data.
+  svma_live_vma& add(svma_u64 start, svma_u64 end, svma_u64 flags = 0x8100073);
+
+  // Sets the totals to the sums over all VMAs, as the kernel would have them.
+  void count();
+};
+
+}  // namespace svma::test

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Predictions against a live side that the test writes down: the right one is equal, a wrong one is
+// reported once, by operation and field, and adopted.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "abi/core_api.h"
+#include "live_mm.hpp"
+#include "os_services.hpp"
+
+namespace svma::test {
+namespace {
+
+constexpr svma_u64 kPrivate = 0x100073;  // rw-p, VM_ACCOUNT
+constexpr svma_u64 kSoftDirty = 0x8000000;
+constexpr svma_u64 kMapped = kPrivate | kSoftDirty;
+constexpr svma_u64 kReadOnly = 0x71;
+constexpr svma_u64 kAsked = 0x73;  // what mmap is called with: VM_ACCOUNT comes later
+constexpr svma_u64 kStack = kMapped | 0x100;
+constexpr svma_u64 kBase = 0x10000;
+
+class ShadowTest : public ::testing::Test {
+ protected:
+  ShadowTest() : memory_(svma_core_shadow_size() + 64) {
+    const auto at = (reinterpret_cast<uintptr_t>(memory_.data()) + 63) & ~uintptr_t{63};
+    shadow_ = svma_core_shadow_init(reinterpret_cast<void*>(at), "6.1", 256 << 12);
+  }
+  ~ShadowTest() override {
+    fail_allocation(0);
+    svma_core_shadow_clear(shadow_);
+    EXPECT_EQ(allocations_outstanding(), 0u);
+  }
+
+  void load() { ASSERT_EQ(svma_core_load(shadow_, &live_), 0); }
+
+  static svma_op make(svma_u32 kind, std::initializer_list<svma_u64> args, svma_s64 result = 0) {
+    svma_op op{};
+    op.kind = kind;
+    op.map_count_limit = 65530;
+    op.result = result;
+    std::copy(args.begin(), args.end(), op.args);
+    return op;
+  }
+
+  // The operation happens; `after` writes down what the live side became.
+  template <typename After>
+  svma_verdict apply(const svma_op& op, After after) {
+    svma_verdict verdict{};
+    svma_core_begin(shadow_, &op, &live_, &verdict);
+    after();
+    live_.count();
+    svma_core_end(shadow_, &op, &live_, &verdict);
+    svma_core_release(shadow_, &live_, 0, 1, &verdict);
+    expect_invariants();
+    return verdict;
+  }
+
+  void expect_invariants() {
+    char what[32] = "";
+    svma_u64 where = 0;
+    EXPECT_EQ(svma_core_verify(shadow_, what, sizeof(what), &where), 0) << what << " at " << where;
+  }
+
+  static void expect_equal(const svma_verdict& verdict) {
+    EXPECT_GT(verdict.compared, 6u);  // six totals, and at least one VMA
+    EXPECT_EQ(verdict.equal, verdict.compared);
+    EXPECT_EQ(verdict.divergent, 0u);
+    EXPECT_EQ(verdict.unmodelled, 0);
+    EXPECT_EQ(verdict.suspect, 0);
+  }
+
+  std::vector<char> memory_;
+  svma_shadow* shadow_;
+  FakeLive live_;
+};
+
+TEST_F(ShadowTest, Init_UnknownProfile_IsRefused) {
+  std::vector<char> memory(svma_core_shadow_size());
+  EXPECT_EQ(svma_core_shadow_init(memory.data(), "no such kernel", 0), nullptr);
+}
+
+TEST_F(ShadowTest, Mmap_BesideCompatible_Merges) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  const auto verdict =
+      apply(make(SVMA_CORE_MMAP, {kBase + 0x2000, 0x1000, kAsked, (kBase + 0x2000) >> 12},
+                 kBase + 0x2000),
+            [&] { live_.vmas[0].end += 0x1000; });
+  expect_equal(verdict);
+}
+
+TEST_F(ShadowTest, Mmap_BetweenTwoCompatible_JoinsAll) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
+  load();
+  const auto verdict =
+      apply(make(SVMA_CORE_MMAP, {kBase + 0x1000, 0x1000, kAsked, (kBase + 0x1000) >> 12},
+                 kBase + 0x1000),
+            [&] {
+              live_.vmas[0].end = kBase + 0x3000;
+              live_.vmas.pop_back();
+            });
+  expect_equal(verdict);
+}
+
+TEST_F(ShadowTest, Mmap_NeighbourHasPolicy_StaysApart) {
+  live_.add(kBase, kBase + 0x1000, kMapped).policy = 7;
+  load();
+  const auto verdict =
+      apply(make(SVMA_CORE_MMAP, {kBase + 0x1000, 0x1000, kAsked, (kBase + 0x1000) >> 12},
+                 kBase + 0x1000),
+            [&] { live_.add(kBase + 0x1000, kBase + 0x2000, kMapped); });
+  expect_equal(verdict);
+}
+
+TEST_F(ShadowTest, Mmap_FailedBeforeUnmapping_ChangesNothing) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MMAP, {kBase, 0x1000, kAsked, kBase >> 12}, -12), [] {}));
+}
+
+TEST_F(ShadowTest, Mmap_FailedAfterUnmapping_LeavesHole) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.add(kBase + 0x9000, kBase + 0xa000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MMAP, {kBase, 0x1000, kAsked, kBase >> 12}, -12),
+                     [&] { live_.vmas.erase(live_.vmas.begin()); }));
+}
+
+TEST_F(ShadowTest, Munmap_Middle_SplitsInTwo) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MUNMAP, {kBase + 0x1000, kBase + 0x2000}), [&] {
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
+  }));
+}
+
+TEST_F(ShadowTest, Brk_AtGivenVma_Grows) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_BRK, {kBase + 0x1000, 0x2000, kPrivate, kBase}),
+                     [&] { live_.vmas[0].end += 0x2000; }));
+}
+
+TEST_F(ShadowTest, Brk_NoVmaGiven_IsNewDespiteNeighbour) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_BRK, {kBase + 0x1000, 0x1000, kPrivate, SVMA_CORE_NO_VMA}),
+                     [&] { live_.add(kBase + 0x1000, kBase + 0x2000, kMapped); }));
+}
+
+TEST_F(ShadowTest, Mprotect_Middle_SplitsAndBackMerges) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  const svma_u64 read_only = kMapped & ~svma_u64{2};
+  expect_equal(
+      apply(make(SVMA_CORE_MPROTECT, {kBase + 0x1000, kBase + 0x2000, read_only}), [&] {
+        live_.vmas[0].end = kBase + 0x1000;
+        live_.add(kBase + 0x1000, kBase + 0x2000, read_only);
+        live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
+      }));
+  expect_equal(apply(make(SVMA_CORE_MPROTECT, {kBase + 0x1000, kBase + 0x2000, kMapped}), [&] {
+    live_.vmas.resize(1);
+    live_.vmas[0].end = kBase + 0x3000;
+  }));
+}
+
+TEST_F(ShadowTest, Mprotect_BecomesWritable_IsAccounted) {
+  live_.add(kBase, kBase + 0x1000, kReadOnly);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MPROTECT, {kBase, kBase + 0x1000, kReadOnly | 2}),
+                     [&] { live_.vmas[0].flags = kReadOnly | 2 | 0x100000; }));
+}
+
+TEST_F(ShadowTest, Mprotect_AtMapCountLimit_KeepsFirstSplit) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MPROTECT, {kBase + 0x1000, kBase + 0x2000, kReadOnly}, -12);
+  op.map_count_limit = 2;
+  expect_equal(apply(op, [&] {
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x1000, kBase + 0x3000, kMapped);
+  }));
+}
+
+TEST_F(ShadowTest, Mlock_Whole_CountsPages) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MLOCK, {kBase, kBase + 0x3000, kMapped | 0x2000}),
+                     [&] { live_.vmas[0].flags |= 0x2000; }));
+}
+
+TEST_F(ShadowTest, Modify_Tail_SplitsOnce) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  const svma_u64 dont_dump = kMapped | 0x4000000;
+  expect_equal(apply(
+      make(SVMA_CORE_MODIFY, {kBase + 0x1000, kBase + 0x3000, dont_dump, 0, 0, 0}), [&] {
+        live_.vmas[0].end = kBase + 0x1000;
+        live_.add(kBase + 0x1000, kBase + 0x3000, dont_dump);
+      }));
+}
+
+TEST_F(ShadowTest, MremapMove_Unfaulted_TakesNewOffset) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  const svma_u64 to = kBase + 0x100000;
+  expect_equal(apply(make(SVMA_CORE_MREMAP_MOVE, {kBase, kBase, 0x2000, 0x3000, to, 1},
+                          static_cast<svma_s64>(to)),
+                     [&] {
+                       live_.vmas.clear();
+                       live_.add(to, to + 0x3000, kMapped);
+                     }));
+}
+
+TEST_F(ShadowTest, MremapExpand_RoomAbove_Grows) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  expect_equal(
+      apply(make(SVMA_CORE_MREMAP_EXPAND, {kBase, 0x2000, 0x4000, svma_u64{1} << 47}),
+            [&] { live_.vmas[0].end = kBase + 0x4000; }));
+}
+
+TEST_F(ShadowTest, StackGrowth_OnePage_MovesStartAndOffset) {
+  live_.add(kBase + 0x200000, kBase + 0x201000, kStack);
+  load();
+  expect_equal(
+      apply(make(SVMA_CORE_STACK_GROWTH, {kBase + 0x200000, kBase + 0x1ff123, 0}), [&] {
+        live_.vmas[0].start -= 0x1000;
+        live_.vmas[0].pgoff -= 1;
+      }));
+}
+
+TEST_F(ShadowTest, Fork_DontCopyAndLocked_StayBehind) {
+  live_.add(kBase, kBase + 0x1000, kMapped | 0x2000);
+  live_.add(kBase + 0x2000, kBase + 0x3000, kMapped | 0x20000);
+  load();
+  FakeLive child_live;
+  child_live.add(kBase, kBase + 0x1000, kMapped).anon_vma = 5;
+  std::vector<char> memory(svma_core_shadow_size() + 64);
+  const auto at = (reinterpret_cast<uintptr_t>(memory.data()) + 63) & ~uintptr_t{63};
+  svma_shadow* child = svma_core_shadow_init(reinterpret_cast<void*>(at), "6.1", 256 << 12);
+  ASSERT_EQ(svma_core_fork(child, shadow_), 0);
+  svma_verdict verdict{};
+  svma_core_audit(child, &child_live, 1, &verdict);
+  expect_equal(verdict);
+  svma_core_shadow_clear(child);
+}
+
+TEST_F(ShadowTest, End_LiveStartsElsewhere_ReportsLayoutOnceAndAdopts) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  const auto op = make(SVMA_CORE_MUNMAP, {kBase, kBase + 0x1000});
+  const auto verdict = apply(op, [&] {
+    live_.vmas[0].start += 0x2000;  // one page too many
+    live_.vmas[0].pgoff += 2;
+  });
+  EXPECT_GE(verdict.divergent, 1u);
+  ASSERT_GE(verdict.mismatches, 1);
+  EXPECT_EQ(verdict.mismatch[0].field, SVMA_CORE_FIELD_LAYOUT);
+  expect_equal(apply(make(SVMA_CORE_MUNMAP, {kBase, kBase + 0x1000}), [] {}));
+}
+
+TEST_F(ShadowTest, End_LiveFlagsDiffer_ReportsFlags) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  const auto verdict = apply(make(SVMA_CORE_MPROTECT, {kBase, kBase + 0x3000, kMapped & ~2ull}),
+                             [&] { live_.vmas[0].flags = kMapped & ~3ull; });
+  ASSERT_GE(verdict.mismatches, 1);
+  EXPECT_EQ(verdict.mismatch[0].field, SVMA_CORE_FIELD_FLAGS);
+}
+
+TEST_F(ShadowTest, Release_CounterDiffersAfterOperation_IsDivergent) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  ++live_.totals.locked_vm;
+  svma_verdict verdict{};
+  svma_core_release(shadow_, &live_, 0, 1, &verdict);
+  EXPECT_EQ(verdict.divergent, 1u);
+  EXPECT_EQ(verdict.mismatch[0].field, SVMA_CORE_FIELD_LOCKED_VM);
+}
+
+TEST_F(ShadowTest, Release_CounterDiffersUnannounced_IsUnmodelled) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  ++live_.totals.locked_vm;
+  svma_verdict verdict{};
+  svma_core_release(shadow_, &live_, 0, 0, &verdict);
+  EXPECT_EQ(verdict.divergent, 0u);
+  EXPECT_EQ(verdict.unmodelled, 1);
+}
+
+TEST_F(ShadowTest, Release_VmaCountDiffers_IsSuspect) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  ++live_.totals.map_count;
+  svma_verdict verdict{};
+  svma_core_release(shadow_, &live_, 0, 0, &verdict);
+  EXPECT_EQ(verdict.suspect, 1);
+}
+
+// An empty pool: the operation is adopted, said to be unmodelled, and nothing leaks.
+TEST_F(ShadowTest, End_EveryAllocationFailsInTurn_IsSuspectAndConsistent) {
+  for (std::uint64_t n = 1; n <= 4; ++n) {
+    svma_core_shadow_clear(shadow_);
+    live_.vmas.clear();
+    live_.add(kBase, kBase + 0x3000, kMapped);
+    load();
+    fail_allocation(n);
+    svma_verdict verdict{};
+    const auto op = make(SVMA_CORE_MUNMAP, {kBase + 0x1000, kBase + 0x2000});
+    svma_core_begin(shadow_, &op, &live_, &verdict);
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
+    svma_core_end(shadow_, &op, &live_, &verdict);
+    EXPECT_EQ(verdict.suspect, n <= 2) << "allocation " << n;
+    EXPECT_EQ(verdict.divergent, 0u);
+    expect_invariants();
+    fail_allocation(0);
+  }
+}
+
+TEST_F(ShadowTest, Load_EveryAllocationFailsInTurn_IsEmptyAgain) {
+  for (int i = 0; i < 5; ++i) live_.add(kBase + 0x10000 * i, kBase + 0x10000 * i + 0x1000);
+  for (std::uint64_t n = 1; n <= 5; ++n) {
+    fail_allocation(n);
+    EXPECT_EQ(svma_core_load(shadow_, &live_), -12);
+    EXPECT_EQ(allocations_outstanding(), 0u);
+  }
+  fail_allocation(0);
+  load();
+  expect_invariants();
+}
+
+}  // namespace
+}  // namespace svma::test
