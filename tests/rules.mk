@@ -87,11 +87,28 @@ $(B)/tests/vma_bench: $(call core-test-obj,opt,tests/bench/vma_bench.cc) $(B)/te
 	$(Q)$(CXX) $(core-test-opt) $^ -lbenchmark -labsl_throw_delegate -labsl_raw_logging_internal \
 		-pthread -o $@
 
+# The harness's pure parts, with the harness's own flags.
+harness-unit-objs := $(patsubst %.cc,$(B)/tests/harness/%.o,$(HARNESS_LIB_SRCS) \
+	$(sort $(wildcard tests/unit/harness/*_test.cc)))
+
+$(B)/tests/harness/%.o: %.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) $(HARNESS_CXXFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -MMD -MP \
+		-c $< -o $@
+
+$(B)/tests/harness-unit-tests: $(harness-unit-objs)
+	@echo "  LD      $@"
+	$(Q)$(CXX) -fsanitize=address,undefined $^ -lgtest -lgtest_main -pthread -o $@
+
 .PHONY: unit fuzz bench
 
-unit: $(B)/tests/unit-tests ## unit tests of the core, under ASan and UBSan
+unit: $(B)/tests/unit-tests $(B)/tests/harness-unit-tests ## unit tests of core and harness, under ASan and UBSan
 	@echo "  TEST    $<"
 	$(Q)$< --gtest_output=xml:$(B)/tests/unit.xml --gtest_brief=1 $(GTEST_ARGS)
+	@echo "  TEST    $(B)/tests/harness-unit-tests"
+	$(Q)$(B)/tests/harness-unit-tests --gtest_output=xml:$(B)/tests/unit-harness.xml --gtest_brief=1 \
+		$(GTEST_ARGS)
 
 fuzz: $(B)/tests/address_space_fuzz ## fuzz the core against a naive model for FUZZ_SECONDS (60)
 	@mkdir -p $(B)/tests/corpus/address_space

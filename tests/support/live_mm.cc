@@ -28,7 +28,7 @@ void FakeLive::count() {
     vm_stat_account(acct, vma.flags, pages);
     if (vma.flags & kVmLocked) acct.locked_vm += PageCount(static_cast<u64>(pages));
   }
-  totals = {vmas.size(),           acct.total_vm.value(), acct.data_vm.value(),
+  totals = {vmas.size(),          acct.total_vm.value(), acct.data_vm.value(),
             acct.exec_vm.value(), acct.stack_vm.value(), acct.locked_vm.value()};
 }
 

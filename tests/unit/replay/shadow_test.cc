@@ -156,12 +156,11 @@ TEST_F(ShadowTest, Mprotect_Middle_SplitsAndBackMerges) {
   live_.add(kBase, kBase + 0x3000, kMapped);
   load();
   const svma_u64 read_only = kMapped & ~svma_u64{2};
-  expect_equal(
-      apply(make(SVMA_CORE_MPROTECT, {kBase + 0x1000, kBase + 0x2000, read_only}), [&] {
-        live_.vmas[0].end = kBase + 0x1000;
-        live_.add(kBase + 0x1000, kBase + 0x2000, read_only);
-        live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
-      }));
+  expect_equal(apply(make(SVMA_CORE_MPROTECT, {kBase + 0x1000, kBase + 0x2000, read_only}), [&] {
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x1000, kBase + 0x2000, read_only);
+    live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
+  }));
   expect_equal(apply(make(SVMA_CORE_MPROTECT, {kBase + 0x1000, kBase + 0x2000, kMapped}), [&] {
     live_.vmas.resize(1);
     live_.vmas[0].end = kBase + 0x3000;
@@ -197,8 +196,8 @@ TEST_F(ShadowTest, Modify_Tail_SplitsOnce) {
   live_.add(kBase, kBase + 0x3000, kMapped);
   load();
   const svma_u64 dont_dump = kMapped | 0x4000000;
-  expect_equal(apply(
-      make(SVMA_CORE_MODIFY, {kBase + 0x1000, kBase + 0x3000, dont_dump, 0, 0, 0}), [&] {
+  expect_equal(
+      apply(make(SVMA_CORE_MODIFY, {kBase + 0x1000, kBase + 0x3000, dont_dump, 0, 0, 0}), [&] {
         live_.vmas[0].end = kBase + 0x1000;
         live_.add(kBase + 0x1000, kBase + 0x3000, dont_dump);
       }));
@@ -208,30 +207,28 @@ TEST_F(ShadowTest, MremapMove_Unfaulted_TakesNewOffset) {
   live_.add(kBase, kBase + 0x2000, kMapped);
   load();
   const svma_u64 to = kBase + 0x100000;
-  expect_equal(apply(make(SVMA_CORE_MREMAP_MOVE, {kBase, kBase, 0x2000, 0x3000, to, 1},
-                          static_cast<svma_s64>(to)),
-                     [&] {
-                       live_.vmas.clear();
-                       live_.add(to, to + 0x3000, kMapped);
-                     }));
+  expect_equal(apply(
+      make(SVMA_CORE_MREMAP_MOVE, {kBase, kBase, 0x2000, 0x3000, to, 1}, static_cast<svma_s64>(to)),
+      [&] {
+        live_.vmas.clear();
+        live_.add(to, to + 0x3000, kMapped);
+      }));
 }
 
 TEST_F(ShadowTest, MremapExpand_RoomAbove_Grows) {
   live_.add(kBase, kBase + 0x2000, kMapped);
   load();
-  expect_equal(
-      apply(make(SVMA_CORE_MREMAP_EXPAND, {kBase, 0x2000, 0x4000, svma_u64{1} << 47}),
-            [&] { live_.vmas[0].end = kBase + 0x4000; }));
+  expect_equal(apply(make(SVMA_CORE_MREMAP_EXPAND, {kBase, 0x2000, 0x4000, svma_u64{1} << 47}),
+                     [&] { live_.vmas[0].end = kBase + 0x4000; }));
 }
 
 TEST_F(ShadowTest, StackGrowth_OnePage_MovesStartAndOffset) {
   live_.add(kBase + 0x200000, kBase + 0x201000, kStack);
   load();
-  expect_equal(
-      apply(make(SVMA_CORE_STACK_GROWTH, {kBase + 0x200000, kBase + 0x1ff123, 0}), [&] {
-        live_.vmas[0].start -= 0x1000;
-        live_.vmas[0].pgoff -= 1;
-      }));
+  expect_equal(apply(make(SVMA_CORE_STACK_GROWTH, {kBase + 0x200000, kBase + 0x1ff123, 0}), [&] {
+    live_.vmas[0].start -= 0x1000;
+    live_.vmas[0].pgoff -= 1;
+  }));
 }
 
 TEST_F(ShadowTest, Fork_DontCopyAndLocked_StayBehind) {
