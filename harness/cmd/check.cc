@@ -167,7 +167,15 @@ int run_check(const CheckOptions& options, bool json) {
     file.open(options.json_file);
     if (!file) throw Error("{}: cannot be written; choose another file", options.json_file);
   }
-  const CheckReport report = Check(options).run();
+  CheckReport report;
+  try {
+    report = Check(options).run();
+  } catch (const std::exception& error) {
+    // A program that reads the file must not take an empty one for a verdict.
+    if (file.is_open())
+      file << json_text(Json{{"exit_code", kExitCouldNotCheck}, {"why", error.what()}}) << '\n';
+    throw;
+  }
   std::string why;
   const int status = exit_code_of(report, why);
   const std::string text = json_text(to_json(report, status, why));

@@ -42,9 +42,11 @@ void Checker::look_at(const svma_mm& mm, bool final_look) {
   summary.operations = mm.counts.operations;
   summary.vmas = mm.totals.map_count;
   if (mm.pid <= 0 || mm.health == SVMA_STARTING || mm.health == SVMA_GONE) return;
-  if (!final_look && mm.seq == state.equal_seq) return;
+  if (!final_look && mm.seq == state.seen_seq) return;
 
-  for (int i = 0; i < kTriesPerMoment; ++i) {
+  // One that moved last time, too, is likely to move again: asking once tells.
+  const int tries = state.moved_in_a_row == 0 ? kTriesPerMoment : 1;
+  for (int i = 0; i < tries; ++i) {
     if (sample_once(state, final_look) != Outcome::kMoved) return;
   }
   if (++state.moved_in_a_row >= kMovedUntilFreeze) look_while_frozen(state);
@@ -71,6 +73,7 @@ Outcome Checker::sample_once(State& state, bool final_look) {
       state.moved_in_a_row = 0;
       tally.add(sample.comparison);
       keep_differences(state, sample);
+      state.seen_seq = sample.seq;
       if (sample.comparison.divergent == 0) state.equal_seq = sample.seq;
       break;
   }
@@ -105,8 +108,11 @@ void Checker::look_while_frozen(State& state) {
   const auto frozen = freezer_->freeze(kFreezeLimit);
   if (!frozen) return;
   ++freezes_;
+  // The whole family stands still, so all of it is compared.
   for (const svma_mm& mm : device_.list_mine()) {
-    if (mm.mm_id == state.summary.mm_id) sample_once(state, false);
+    const auto other = states_.find(mm.mm_id);
+    if (other == states_.end() || mm.pid <= 0 || mm.health != SVMA_CLEAN) continue;
+    if (mm.seq != other->second.seen_seq) sample_once(other->second, false);
   }
 }
 

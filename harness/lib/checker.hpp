@@ -42,7 +42,8 @@ class Checker {
  private:
   struct State {
     ProcessSummary summary;
-    uint64_t equal_seq = 0;
+    uint64_t equal_seq = 0;  // last moment found equal
+    uint64_t seen_seq = 0;   // last moment compared, so that a difference is counted once
     uint64_t samples = 0;
     unsigned moved_in_a_row = 0;
   };
