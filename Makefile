@@ -37,13 +37,13 @@ all: $(KMOD) $(HARNESS) ## build the module and the harness
 SUBMAKE = $(MAKE) --no-print-directory
 
 run: setup-host ## check CMD (default: a workload of real programs) in a guest, from exec to exit
-	$(Q)$(SUBMAKE) run-now
+	+$(Q)$(SUBMAKE) run-now
 
 shell: setup-host ## an interactive guest with the module loaded
-	$(Q)$(SUBMAKE) shell-now
+	+$(Q)$(SUBMAKE) shell-now
 
 check: setup-host ## fast: lint, interface, unit tests; no guest
-	$(Q)$(SUBMAKE) lint abi-test unit
+	+$(Q)$(SUBMAKE) lint abi-test unit
 
 test: setup-host ## all tests; the last line says N passed, N failed
 	$(Q)tests/run-all --make '$(SUBMAKE)' --build '$(B)'

@@ -17,7 +17,7 @@ kmod: $(KMOD) ## the kernel module for KERNEL
 $(KMOD): $(B)/kernels/$(KERNEL)/.ready $(KMOD_SRCS)
 	@printf '  KMOD    %s\n' '$@'
 	$(Q)mkdir -p $(KMOD_DIR) && find $(KMOD_DIR) -type l -delete && cp -rs $(abspath kmod)/. $(KMOD_DIR)/
-	$(Q)$(KMOD_MAKE) modules >$(KMOD_DIR)/build.log 2>&1 || { cat $(KMOD_DIR)/build.log >&2; exit 1; }
+	+$(Q)$(KMOD_MAKE) modules >$(KMOD_DIR)/build.log 2>&1 || { cat $(KMOD_DIR)/build.log >&2; exit 1; }
 	$(Q)! grep -E 'warning|WARNING' $(KMOD_DIR)/build.log >&2
 	$(Q)! nm -u $(KMOD_DIR)/core/core.o | grep -vE ' ($(KMOD_CORE_UNDEFINED))$$' >&2 \
 	  || { echo '$@: the core needs symbols that no one may give it (above)' >&2; rm -f $@; exit 1; }
