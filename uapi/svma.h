@@ -47,7 +47,7 @@ enum svma_operation {
 	SVMA_OP_MREMAP_MOVE = 6,
 	SVMA_OP_MREMAP_EXPAND = 7,	/* growth in place */
 	SVMA_OP_MLOCK = 8,		/* mlock, munlock, mlockall, munlockall */
-	SVMA_OP_MODIFY = 9,		/* madvise, mbind, userfaultfd: attributes of a range */
+	SVMA_OP_MODIFY = 9,		/* userfaultfd: attributes of a range */
 	SVMA_OP_STACK_GROWTH = 10,
 	SVMA_OP_INSERT = 11,		/* special mappings and the first stack of an exec */
 	SVMA_OP_STACK_SHIFT = 12,	/* exec moves the finished stack down */
@@ -56,6 +56,9 @@ enum svma_operation {
 	SVMA_OP_ANON_VMA = 15,		/* first anonymous fault gave the VMA an anon_vma */
 	SVMA_OP_OTHER = 16,		/* the live side changed and no probe said why */
 	SVMA_OP_EXEC = 17,		/* an empty address space was made for a new program */
+	SVMA_OP_MADVISE = 18,		/* advice that changes vm_flags, over the whole range of the call */
+	SVMA_OP_MBIND = 19,
+	SVMA_OP_SEARCH = 20,		/* vm_unmapped_area(): where would it fit? Changes nothing */
 	SVMA_OP_COUNT = 24,		/* room in arrays; not an operation */
 };
 
@@ -302,6 +305,11 @@ enum svma_field {
 	SVMA_FIELD_STACK_VM = 12,
 	SVMA_FIELD_LOCKED_VM = 13,
 	SVMA_FIELD_ANON_VMA = 14,
+	SVMA_FIELD_ADDRESS = 15,	/* an address search found another address */
+	SVMA_FIELD_LOOKUP = 16,		/* vmacache and tree find different VMAs */
+	SVMA_FIELD_HIWATER_VM = 17,
+	SVMA_FIELD_ARGUMENT = 18,	/* a step got another range or other flags than its system call implies */
+	SVMA_FIELD_RESULT = 19,		/* succeeded where failure was predicted, or the reverse */
 };
 
 /* One report: an operation after which prediction and live side differed, or that had no prediction. */
@@ -332,6 +340,169 @@ struct svma_divergences {
 	__u64 lost;		/* out */
 };
 
+/* What feeds a prediction without being predicted; the table with the reasons is in kmod/core/replay/facts.hpp. */
+enum svma_fact {
+	SVMA_FACT_ANON_VMA = 0,		/* which anon_vma the first fault gave, and is its chain singular */
+	SVMA_FACT_DRIVER = 1,		/* what a file's ->mmap() made of vm_flags, vm_pgoff, vm_file, vm_ops */
+	SVMA_FACT_SHARED_ANON = 2,	/* the shmem file of MAP_SHARED|MAP_ANONYMOUS */
+	SVMA_FACT_FORK = 3,		/* identities that fork gives a child: anon_vma, userfaultfd context */
+	SVMA_FACT_REMAP_EVENT = 4,	/* did mremap keep the userfaultfd context */
+	SVMA_FACT_FAILURE = 5,		/* the kernel failed for a reason outside of the address space */
+	SVMA_FACT_SPECIAL = 6,		/* a special mapping: its place and attributes are its creator's choice */
+	SVMA_FACT_ADDRESS = 7,		/* an address chosen by a driver or a random draw */
+	SVMA_FACT_FILE = 8,		/* access mode, seals and mount options of a mapped file */
+	SVMA_FACT_RESOURCE = 9,		/* an rlimit, a sysctl or a capability */
+	SVMA_FACT_COUNT = 16,		/* room in arrays */
+};
+
+/* SVMA_IOC_FACTS - facts by kind; of this descriptor, or with SVMA_STATS_MODULE of the module. */
+struct svma_facts {
+	__u32 size;
+	__u32 flags;
+	__u64 count[SVMA_FACT_COUNT];	/* out, by enum svma_fact */
+};
+
+/* One VMA in few bytes. */
+struct svma_extent {
+	__u64 start;
+	__u64 end;
+	__u64 flags;		/* vm_flags */
+	__u64 pgoff;
+	__u64 ino;		/* 0: no file */
+	__u32 dev;
+	__u32 reserved;
+};
+
+#define SVMA_JOURNAL_EXTENTS 4
+
+/* svma_journal_entry.bits */
+#define SVMA_JOURNAL_DIVERGED 1u	/* some answer about this operation differed */
+#define SVMA_JOURNAL_UNMODELLED 2u	/* adopted without a prediction */
+#define SVMA_JOURNAL_CUT 4u		/* more VMAs in [start, end) than are listed */
+
+/* One operation as it was applied, oldest first; for SVMA_OP_SEARCH nothing changed. */
+struct svma_journal_entry {
+	__u64 id;		/* number of the entry, from 1, without holes */
+	__u64 seq;		/* of the shadow, after the operation */
+	__u64 begin_ns;		/* CLOCK_MONOTONIC: when the kernel's function was entered ... */
+	__u64 end_ns;		/* ... and when the operation was applied to the shadow */
+	__s64 result;		/* of the kernel's function; 0 if not known */
+	__u64 args[8];		/* as in svma_divergence */
+	__u64 predicted;	/* SEARCH: the shadow's answer, 0 for ENOMEM; else 0 */
+	__u64 start;		/* what was compared and may have changed: [start, end) */
+	__u64 end;
+	__s32 tid;		/* the task that did it */
+	__u32 operation;	/* enum svma_operation */
+	__u32 bits;
+	__u32 vmas;		/* how many of vma[] are filled in */
+	struct svma_extent vma[SVMA_JOURNAL_EXTENTS];	/* what [start, end) holds afterwards */
+	char comm[16];
+};
+
+/*
+ * SVMA_IOC_JOURNAL - the last operations of an mm, also after its exit until the descriptor that tracked it is
+ * closed. mm_id 0: by pid; then the newest mm of that pid. -ENOENT. Entries with id >= from are written;
+ * when the ring has dropped some of them, lost says how many.
+ */
+struct svma_journal {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;		/* in and out */
+	__s32 pid;
+	__u32 capacity;
+	__u64 from;
+	__u64 buffer;		/* struct svma_journal_entry[capacity] */
+	__u32 count;		/* out: entries written */
+	__u32 more;		/* out: 1 when newer ones remain */
+	__u64 lost;		/* out */
+};
+
+#define SVMA_REPORT_EXTENTS 6
+#define SVMA_REPORT_FRAMES 16
+
+/*
+ * SVMA_IOC_REPORT - all about one divergence: number index of the descriptor's SVMA_IOC_DIVERGENCES.
+ * -ENOENT past the last one. The neighbourhoods are what the comparison saw before it adopted anything.
+ */
+struct svma_report {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u32 index;
+	__s32 tid;		/* out */
+	__u32 predicted;	/* out: how many of predicted_map[] */
+	__u32 observed;		/* out: how many of observed_map[] */
+	__u32 frames;		/* out: how many of stack[] */
+	__u32 reserved;
+	struct svma_divergence divergence;	/* out */
+	struct svma_extent predicted_map[SVMA_REPORT_EXTENTS];	/* out */
+	struct svma_extent observed_map[SVMA_REPORT_EXTENTS];	/* out */
+	char task[16];		/* out: name of the task that did it, at that moment */
+	char stack[SVMA_REPORT_FRAMES][64];	/* out: symbol+offset, innermost first; no addresses */
+};
+
+/* What a merge asks, in the order in which the kernel asks it. */
+enum svma_condition_id {
+	SVMA_CONDITION_NEIGHBOUR = 0,	/* there is a VMA on that side */
+	SVMA_CONDITION_ADJACENT = 1,	/* it touches; values: end and start */
+	SVMA_CONDITION_SPECIAL = 2,	/* none of VM_IO, VM_DONTEXPAND, VM_PFNMAP, VM_MIXEDMAP; values: these flags */
+	SVMA_CONDITION_POLICY = 3,
+	SVMA_CONDITION_FLAGS = 4,	/* equal but for VM_SOFTDIRTY; values: vm_flags */
+	SVMA_CONDITION_FILE = 5,	/* same struct file; values: identities, hashed */
+	SVMA_CONDITION_CLOSE = 6,	/* no vm_ops->close; values: 1 where there is one */
+	SVMA_CONDITION_UFFD = 7,
+	SVMA_CONDITION_NAME = 8,
+	SVMA_CONDITION_ANON_VMA = 9,	/* same, or one is missing and the chain is singular; values: identities */
+	SVMA_CONDITION_SINGULAR = 10,	/* matters only where one anon_vma is missing; values: 1 singular */
+	SVMA_CONDITION_PGOFF = 11,	/* they continue each other; values: wanted and found, in pages */
+	SVMA_CONDITION_COUNT = 16,	/* room in arrays */
+};
+
+struct svma_condition {
+	__u64 lower;		/* value on the lower side */
+	__u64 upper;
+	__u32 asked;		/* 1: this kernel asks it in this situation */
+	__u32 held;		/* 1: it holds */
+};
+
+/*
+ * SVMA_IOC_WHY - would the VMA at addr merge with its neighbours, and why not. -ENOENT: no such mm;
+ * found bit 0 clear: no VMA contains addr.
+ */
+struct svma_why {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;
+	__s32 pid;
+	__u32 found;		/* out: bit 0 vma, bit 1 prev, bit 2 next */
+	__u64 addr;
+	__u64 seq;		/* out */
+	__u32 health;		/* out */
+	__u32 mergeable;	/* out: bit 0 with prev, bit 1 with next */
+	struct svma_vma vma;	/* out */
+	struct svma_vma prev;	/* out: the VMA below, touching or not */
+	struct svma_vma next;	/* out: the VMA above */
+	struct svma_condition with_prev[SVMA_CONDITION_COUNT];	/* out, by enum svma_condition_id */
+	struct svma_condition with_next[SVMA_CONDITION_COUNT];	/* out */
+};
+
+/*
+ * SVMA_IOC_LIMITS - what bounds an address search in this mm, read from the live side at this moment: the
+ * arguments that vm_unmapped_area() would get. -ENOENT; -ESRCH when the mm is being torn down.
+ */
+struct svma_limits {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;
+	__s32 pid;
+	__u32 topdown;		/* out: 1 unless the mm has the legacy layout */
+	__u64 low_limit;	/* out: inclusive */
+	__u64 high_limit;	/* out: exclusive */
+	__u64 fallback_low;	/* out: bottom-up search after a failed one from the top */
+	__u64 fallback_high;	/* out */
+	__u64 task_size;	/* out */
+	__u64 stack_guard_gap;	/* out: bytes */
+};
+
 #define SVMA_IOC_MAGIC 0xB6
 #define SVMA_IOC_VERSION _IOWR(SVMA_IOC_MAGIC, 0, struct svma_version)
 #define SVMA_IOC_TRACK _IOWR(SVMA_IOC_MAGIC, 1, struct svma_track)
@@ -344,5 +515,10 @@ struct svma_divergences {
 #define SVMA_IOC_STATS _IOWR(SVMA_IOC_MAGIC, 8, struct svma_stats)
 #define SVMA_IOC_PROBES _IOWR(SVMA_IOC_MAGIC, 9, struct svma_probes)
 #define SVMA_IOC_DIVERGENCES _IOWR(SVMA_IOC_MAGIC, 10, struct svma_divergences)
+#define SVMA_IOC_FACTS _IOWR(SVMA_IOC_MAGIC, 11, struct svma_facts)
+#define SVMA_IOC_JOURNAL _IOWR(SVMA_IOC_MAGIC, 12, struct svma_journal)
+#define SVMA_IOC_REPORT _IOWR(SVMA_IOC_MAGIC, 13, struct svma_report)
+#define SVMA_IOC_WHY _IOWR(SVMA_IOC_MAGIC, 14, struct svma_why)
+#define SVMA_IOC_LIMITS _IOWR(SVMA_IOC_MAGIC, 15, struct svma_limits)
 
 #endif /* _UAPI_SVMA_H */

@@ -9,14 +9,15 @@ namespace svma {
 namespace {
 
 constexpr const char* kOperations[] = {
-    "none",        "attach",        "mmap",  "munmap",   "brk",          "mprotect",
-    "mremap move", "mremap expand", "mlock", "modify",   "stack growth", "insert",
-    "stack shift", "fork",          "exit",  "anon_vma", "other",        "exec",
+    "none",          "attach",   "mmap",   "munmap",       "brk",     "mprotect",    "mremap move",
+    "mremap expand", "mlock",    "modify", "stack growth", "insert",  "stack shift", "fork",
+    "exit",          "anon_vma", "other",  "exec",         "madvise", "mbind",       "search",
 };
 
 constexpr const char* kFields[] = {
-    "none",      "layout",   "flags",   "pgoff",   "file",     "policy",    "uffd",     "name",
-    "map_count", "total_vm", "data_vm", "exec_vm", "stack_vm", "locked_vm", "anon_vma",
+    "none",     "layout",    "flags",    "pgoff",      "file",     "policy",   "uffd",
+    "name",     "map_count", "total_vm", "data_vm",    "exec_vm",  "stack_vm", "locked_vm",
+    "anon_vma", "address",   "lookup",   "hiwater_vm", "argument", "result",
 };
 
 constexpr const char* kHealth[] = {"clean", "suspect", "resyncing", "gone", "starting"};

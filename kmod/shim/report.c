@@ -10,6 +10,8 @@ static_assert((int)SVMA_CORE_EXEC == (int)SVMA_OP_EXEC);
 static_assert((int)SVMA_CORE_OTHER == (int)SVMA_OP_OTHER);
 static_assert((int)SVMA_CORE_STACK_SHIFT == (int)SVMA_OP_STACK_SHIFT);
 static_assert((int)SVMA_CORE_MODIFY == (int)SVMA_OP_MODIFY);
+static_assert((int)SVMA_CORE_SEARCH == (int)SVMA_OP_SEARCH);
+static_assert((int)SVMA_CORE_FIELD_RESULT == (int)SVMA_FIELD_RESULT);
 static_assert((int)SVMA_CORE_FIELD_ANON_VMA == (int)SVMA_FIELD_ANON_VMA);
 static_assert((int)SVMA_CORE_FIELD_MAP_COUNT == (int)SVMA_FIELD_MAP_COUNT);
 
@@ -32,6 +34,9 @@ const char *const svma_operation_names[SVMA_OP_COUNT] = {
 	[SVMA_OP_ANON_VMA] = "anon-vma",
 	[SVMA_OP_OTHER] = "other",
 	[SVMA_OP_EXEC] = "exec",
+	[SVMA_OP_MADVISE] = "madvise",
+	[SVMA_OP_MBIND] = "mbind",
+	[SVMA_OP_SEARCH] = "search",
 };
 
 const char *const svma_health_names[] = {
@@ -49,7 +54,9 @@ const char *svma_field_name(u32 field)
 		[SVMA_FIELD_MAP_COUNT] = "map_count", [SVMA_FIELD_TOTAL_VM] = "total_vm",
 		[SVMA_FIELD_DATA_VM] = "data_vm",     [SVMA_FIELD_EXEC_VM] = "exec_vm",
 		[SVMA_FIELD_STACK_VM] = "stack_vm",   [SVMA_FIELD_LOCKED_VM] = "locked_vm",
-		[SVMA_FIELD_ANON_VMA] = "anon_vma",
+		[SVMA_FIELD_ANON_VMA] = "anon_vma",   [SVMA_FIELD_ADDRESS] = "address",
+		[SVMA_FIELD_LOOKUP] = "lookup",	      [SVMA_FIELD_HIWATER_VM] = "hiwater_vm",
+		[SVMA_FIELD_ARGUMENT] = "argument",   [SVMA_FIELD_RESULT] = "result",
 	};
 
 	return field < ARRAY_SIZE(names) ? names[field] : "?";

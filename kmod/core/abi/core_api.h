@@ -37,6 +37,9 @@ enum svma_core_op {
 	SVMA_CORE_ANON_VMA = 15,
 	SVMA_CORE_OTHER = 16,
 	SVMA_CORE_EXEC = 17,
+	SVMA_CORE_MADVISE = 18, /* args: start, end, advice */
+	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy */
+	SVMA_CORE_SEARCH = 20,	/* see svma_core_search() */
 };
 
 #define SVMA_CORE_NO_VMA (~(svma_u64)0)
@@ -58,6 +61,11 @@ enum svma_core_field {
 	SVMA_CORE_FIELD_STACK_VM = 12,
 	SVMA_CORE_FIELD_LOCKED_VM = 13,
 	SVMA_CORE_FIELD_ANON_VMA = 14,
+	SVMA_CORE_FIELD_ADDRESS = 15,
+	SVMA_CORE_FIELD_LOOKUP = 16,
+	SVMA_CORE_FIELD_HIWATER_VM = 17,
+	SVMA_CORE_FIELD_ARGUMENT = 18,
+	SVMA_CORE_FIELD_RESULT = 19,
 };
 
 /**
