@@ -59,6 +59,7 @@ enum svma_operation {
 	SVMA_OP_MADVISE = 18,		/* advice that changes vm_flags, over the whole range of the call */
 	SVMA_OP_MBIND = 19,
 	SVMA_OP_SEARCH = 20,		/* vm_unmapped_area(): where would it fit? Changes nothing */
+	SVMA_OP_CLEAR_REFS = 21,	/* soft-dirty marks taken off through /proc/PID/clear_refs */
 	SVMA_OP_COUNT = 24,		/* room in arrays; not an operation */
 };
 
@@ -310,6 +311,7 @@ enum svma_field {
 	SVMA_FIELD_HIWATER_VM = 17,
 	SVMA_FIELD_ARGUMENT = 18,	/* a step got another range or other flags than its system call implies */
 	SVMA_FIELD_RESULT = 19,		/* succeeded where failure was predicted, or the reverse */
+	SVMA_FIELD_GAP = 20,		/* rb_subtree_gap of the shadow is not what its VMAs imply */
 };
 
 /* One report: an operation after which prediction and live side differed, or that had no prediction. */

@@ -403,6 +403,25 @@ static int do_divergences(struct svma_session *session, struct svma_divergences 
 
 /* --- the dispatcher ------------------------------------------------------------------------------ */
 
+static int do_facts(struct svma_session *session, struct svma_facts *arg)
+{
+	struct svma_session *s;
+
+	if (arg->flags & ~SVMA_STATS_MODULE)
+		return -EINVAL;
+	memset(arg->count, 0, sizeof(arg->count));
+	if (!(arg->flags & SVMA_STATS_MODULE)) {
+		svma_session_facts(session, arg->count);
+		return 0;
+	}
+	mutex_lock(&svma_admin);
+	svma_facts_add(arg->count, svma_ended_facts);
+	list_for_each_entry(s, &svma_sessions, node)
+		svma_session_facts(s, arg->count);
+	mutex_unlock(&svma_admin);
+	return 0;
+}
+
 union svma_argument {
 	u32 size;
 	struct svma_version version;
@@ -416,6 +435,7 @@ union svma_argument {
 	struct svma_stats stats;
 	struct svma_probes probes;
 	struct svma_divergences divergences;
+	struct svma_facts facts;
 };
 
 static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
@@ -443,6 +463,8 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_probes(session, &arg->probes);
 	case _IOC_NR(SVMA_IOC_DIVERGENCES):
 		return do_divergences(session, &arg->divergences);
+	case _IOC_NR(SVMA_IOC_FACTS):
+		return do_facts(session, &arg->facts);
 	default:
 		return -ENOTTY;
 	}
@@ -454,6 +476,7 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		SVMA_IOC_VERSION, SVMA_IOC_TRACK,    SVMA_IOC_UNTRACK, SVMA_IOC_LIST,
 		SVMA_IOC_MM,	  SVMA_IOC_SNAPSHOT, SVMA_IOC_FIND,    SVMA_IOC_GAP,
 		SVMA_IOC_STATS,	  SVMA_IOC_PROBES,   SVMA_IOC_DIVERGENCES,
+		[_IOC_NR(SVMA_IOC_FACTS)] = SVMA_IOC_FACTS,
 	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;

@@ -15,9 +15,11 @@ MODULE_PARM_DESC(pool_vmas, "VMA nodes kept ready for probe handlers");
 
 struct svma_pool svma_vma_pool = { .name = "svma_vma", .align = 64 };
 struct svma_pool svma_shadow_pool = { .name = "svma_shadow", .align = 64, .target = 256 };
+struct svma_pool svma_call_pool = { .name = "svma_call", .align = 8, .target = 512 };
 struct svma_pool svma_tracked_pool = { .name = "svma_tracked", .align = 64, .target = 256 };
 
-static struct svma_pool *const pools[] = { &svma_vma_pool, &svma_shadow_pool, &svma_tracked_pool };
+static struct svma_pool *const pools[] = { &svma_vma_pool, &svma_shadow_pool, &svma_tracked_pool,
+					 &svma_call_pool };
 
 unsigned long svma_memory_cap(void)
 {
@@ -135,6 +137,7 @@ int svma_pools_init(void)
 	svma_vma_pool.target = pool_vmas;
 	svma_shadow_pool.size = svma_core_shadow_size();
 	svma_tracked_pool.size = sizeof(struct svma_tracked);
+	svma_call_pool.size = sizeof(struct svma_call_entry);
 
 	for (i = 0; i < ARRAY_SIZE(pools); i++) {
 		struct svma_pool *pool = pools[i];

@@ -6,6 +6,15 @@
 
 LIST_HEAD(svma_sessions);
 struct svma_counts svma_ended_counts;
+u64 svma_ended_facts[SVMA_FACT_COUNT];
+
+void svma_facts_add(u64 *to, const u64 *from)
+{
+	unsigned int i;
+
+	for (i = 0; i < SVMA_FACT_COUNT; i++)
+		to[i] += from[i];
+}
 
 void svma_counts_add(struct svma_counts *to, const struct svma_counts *from)
 {
@@ -88,6 +97,7 @@ void svma_session_close(struct svma_session *session)
 	svma_bury();
 	svma_session_sum(session, &sum);
 	svma_counts_add(&svma_ended_counts, &sum);
+	svma_session_facts(session, svma_ended_facts);
 	mutex_unlock(&svma_admin);
 	svma_session_put(session);
 }
@@ -106,6 +116,23 @@ void svma_session_sum(struct svma_session *session, struct svma_counts *out)
 	spin_lock(&session->lock);
 	svma_counts_add(out, &session->ended);
 	out->missed += session->missed;
+	spin_unlock(&session->lock);
+	spin_unlock(&svma_table_lock);
+}
+
+/* Adds to @sum. */
+void svma_session_facts(struct svma_session *session, u64 *sum)
+{
+	struct svma_tracked *t;
+
+	spin_lock(&svma_table_lock);
+	list_for_each_entry(t, &session->tracked, node) {
+		spin_lock(&t->lock);
+		svma_facts_add(sum, t->facts);
+		spin_unlock(&t->lock);
+	}
+	spin_lock(&session->lock);
+	svma_facts_add(sum, session->ended_facts);
 	spin_unlock(&session->lock);
 	spin_unlock(&svma_table_lock);
 }

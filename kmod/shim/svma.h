@@ -70,6 +70,7 @@ struct svma_pool {
 extern struct svma_pool svma_vma_pool;
 extern struct svma_pool svma_shadow_pool;
 extern struct svma_pool svma_tracked_pool;
+extern struct svma_pool svma_call_pool;
 
 int svma_pools_init(void);
 void svma_pools_exit(void);
@@ -98,6 +99,7 @@ unsigned long svma_memory_cap(void);
  * @tracked: its mms; svma_table_lock
  * @lock: protects all below
  * @ended: counts of mms that are gone
+ * @ended_facts: likewise their facts by kind
  * @reports: ring, the first SVMA_MAX_REPORTS are kept
  * @events: operations and changes of the set since the last SVMA_IOC_LIST
  */
@@ -112,6 +114,7 @@ struct svma_session {
 
 	spinlock_t lock;
 	struct svma_counts ended;
+	u64 ended_facts[SVMA_FACT_COUNT];
 	u64 missed;
 	u64 tracked_ever;
 	struct svma_divergence *reports;
@@ -126,10 +129,39 @@ struct svma_session *svma_session_create(void);
 void svma_session_close(struct svma_session *session);
 void svma_session_put(struct svma_session *session);
 void svma_session_sum(struct svma_session *session, struct svma_counts *out);
+void svma_session_facts(struct svma_session *session, u64 *sum);
+void svma_facts_add(u64 *to, const u64 *from);
 void svma_counts_add(struct svma_counts *to, const struct svma_counts *from);
 
 extern struct list_head svma_sessions; /* svma_table_lock; readers also under RCU */
 extern struct svma_counts svma_ended_counts; /* of closed sessions; svma_admin */
+extern u64 svma_ended_facts[SVMA_FACT_COUNT]; /* likewise */
+
+/* --- calls.c: system calls that are going on ------------------------------------------------------- */
+
+/**
+ * struct svma_call_entry - one task inside one system call
+ * @node: in its bucket
+ * @task: the task
+ * @mm: the address space it works on; NULL when that is known only at the release of the lock
+ * @applied: the whole call was applied as one operation
+ * @call: what the core makes of it
+ */
+struct svma_call_entry {
+	struct hlist_node node;
+	struct task_struct *task;
+	const struct mm_struct *mm;
+	bool applied;
+	struct svma_call call;
+};
+
+void svma_calls_init(void);
+void svma_calls_exit(void);
+/* NULL when the pool is empty. Any context. */
+struct svma_call_entry *svma_call_begin(struct mm_struct *mm, const struct svma_call *call);
+void svma_call_finish(struct svma_call_entry *entry);
+/* What the current task is doing to @mm, or NULL. Any context. */
+struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
 
 /* --- tracked.c: the table ------------------------------------------------------------------------ */
 
@@ -172,6 +204,7 @@ struct svma_tracked {
 	bool listed;
 	u64 seq;
 	struct svma_counts counts;
+	u64 facts[SVMA_FACT_COUNT];
 	struct svma_op op;
 	u64 op_id;
 	bool op_open;
@@ -212,6 +245,7 @@ int svma_resync(struct svma_tracked *t);
 
 void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out);
 void svma_live_file(struct file *file, struct svma_live_vma *out);
+u64 svma_live_file_bits(struct file *file); /* SVMA_FILE_ bits */
 u32 svma_live_policy(struct mempolicy *policy);
 u32 svma_live_name(struct anon_vma_name *name);
 
@@ -243,11 +277,14 @@ struct svma_probe_entry {
 	};
 };
 
-/* What a return probe remembers from the entry. */
+/* What a return probe remembers from the entry: the operation it opened, or the one it is a part of. */
 struct svma_return_data {
 	struct mm_struct *mm;
 	u64 op_id;
+	u64 outer_id;
 	struct vm_area_struct *vma;
+	struct svma_call_entry *call;
+	u64 search[6];
 };
 
 extern struct svma_probe_entry svma_probe_table[];
@@ -278,6 +315,8 @@ void svma_worker_kick(void);
 void svma_report_init(void);
 /* Count a verdict and keep its mismatches; tracked->lock held. */
 void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict);
+/* Likewise, of further answers about @op, which has been counted or changes nothing. */
+void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict);
 void svma_suspect(struct svma_tracked *t);
 /* An identity that can be shown: equal for equal pointers, and says nothing about the address. */
 u64 svma_hash(u64 identity);

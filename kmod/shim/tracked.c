@@ -165,6 +165,8 @@ void svma_tracked_retire(struct svma_tracked *t)
 	spin_lock(&t->session->lock);
 	svma_counts_add(&t->session->ended, &t->counts);
 	memset(&t->counts, 0, sizeof(t->counts));
+	svma_facts_add(t->session->ended_facts, t->facts);
+	memset(t->facts, 0, sizeof(t->facts));
 	t->session->events += SVMA_MAX_REPORTS;
 	spin_unlock(&t->session->lock);
 	spin_unlock(&t->lock);

@@ -2,6 +2,9 @@
 #include "abi/core_api.h"
 
 #include "base/memory.hpp"
+#include "base/mutation.hpp"
+#include "replay/advice.hpp"
+#include "replay/call.hpp"
 #include "replay/compare.hpp"
 #include "replay/shadow.hpp"
 #include "vma/verify.hpp"
@@ -65,6 +68,63 @@ void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_
   shadow->end(*op, mm, *verdict);
 }
 
+void svma_core_search(svma_shadow* shadow, const svma_op* op, svma_call* call, svma_u64* predicted,
+                      svma_verdict* verdict) {
+  *predicted = shadow->search(*op, *verdict);
+  if (call != nullptr) call->searched = *predicted;
+}
+
+void svma_core_call_step(svma_shadow* shadow, svma_call* call, const svma_op* op,
+                         svma_verdict* verdict) {
+  svma::CallCheck(shadow->space(), *call).step(*op, *verdict);
+}
+
+void svma_core_call_release(svma_shadow* shadow, svma_call* call) {
+  svma::CallCheck(shadow->space(), *call).release();
+}
+
+void svma_core_call_end(svma_shadow* shadow, svma_call* call, svma_s64 result,
+                        svma_verdict* verdict) {
+  svma::CallCheck(shadow->space(), *call).end(result, *verdict);
+}
+
+int svma_core_advice_changes(int advice) { return svma::advice_changes_flags(advice); }
+
+namespace svma {
+namespace {
+
+constexpr const char* kMutationNames[] = {"none",
+#define SVMA_MUTATION_TEXT(name) #name,
+                                          SVMA_MUTATIONS(SVMA_MUTATION_TEXT)
+#undef SVMA_MUTATION_TEXT
+};
+
+bool same_text(const char* a, const char* b) {
+  for (; *a != '\0' && *a == *b; ++a, ++b) {
+  }
+  return *a == *b;
+}
+
+}  // namespace
+}  // namespace svma
+
+int svma_core_mutate(const char* name) {
+  if (*name == '\0') name = svma::kMutationNames[0];
+  svma::u8 index = 0;
+  for (const char* const candidate : svma::kMutationNames) {
+    if (svma::same_text(candidate, name)) {
+      svma::active_mutation = static_cast<svma::Mutation>(index);
+      return 0;
+    }
+    ++index;
+  }
+  return -svma::kEINVAL;
+}
+
+const char* svma_core_mutation(void) {
+  return svma::kMutationNames[static_cast<svma::u8>(svma::active_mutation)];
+}
+
 void svma_core_release(svma_shadow* shadow, const void* mm, int downgraded, int announced,
                        svma_verdict* verdict) {
   shadow->release(mm, downgraded != 0, announced != 0, *verdict);
@@ -82,6 +142,7 @@ void svma_core_totals(const svma_shadow* shadow, svma_live_totals* out) {
   out->exec_vm = acct.exec_vm.value();
   out->stack_vm = acct.stack_vm.value();
   out->locked_vm = acct.locked_vm.value();
+  out->hiwater_vm = acct.hiwater_vm.value();
 }
 
 int svma_core_find(const svma_shadow* shadow, svma_u64 addr, svma_node* out) {

@@ -37,9 +37,10 @@ enum svma_core_op {
 	SVMA_CORE_ANON_VMA = 15,
 	SVMA_CORE_OTHER = 16,
 	SVMA_CORE_EXEC = 17,
-	SVMA_CORE_MADVISE = 18, /* args: start, end, advice */
-	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy */
-	SVMA_CORE_SEARCH = 20,	/* see svma_core_search() */
+	SVMA_CORE_MADVISE = 18, /* args: start, end, advice; over the whole range of the call */
+	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy; vma: the one it was called for */
+	SVMA_CORE_SEARCH = 20,	/* args: length, low_limit, high_limit, align_mask, align_offset, topdown */
+	SVMA_CORE_CLEAR_REFS = 21, /* soft-dirty marks of all VMAs are taken off */
 };
 
 #define SVMA_CORE_NO_VMA (~(svma_u64)0)
@@ -66,22 +67,94 @@ enum svma_core_field {
 	SVMA_CORE_FIELD_HIWATER_VM = 17,
 	SVMA_CORE_FIELD_ARGUMENT = 18,
 	SVMA_CORE_FIELD_RESULT = 19,
+	SVMA_CORE_FIELD_GAP = 20,
+};
+
+/* svma_op.steps: what was seen of functions that the operation called. */
+#define SVMA_STEP_UNMAPPED 1u	/* the unmap inside succeeded */
+#define SVMA_STEP_NO_MEMORY 2u	/* overcommit refused the pages */
+#define SVMA_STEP_UNMAP_FAILED 4u	/* the unmap inside failed */
+
+/* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
+#define SVMA_CORE_FACTS 10
+
+/**
+ * struct svma_rlimits - limits of the task, bytes; ~0 is no limit
+ * @as: RLIMIT_AS
+ * @data: RLIMIT_DATA
+ * @data_max: its hard limit
+ * @stack: RLIMIT_STACK
+ */
+struct svma_rlimits {
+	svma_u64 as;
+	svma_u64 data;
+	svma_u64 data_max;
+	svma_u64 stack;
 };
 
 /**
  * struct svma_op - one operation as the probes saw it
  * @kind: enum svma_core_op
  * @map_count_limit: sysctl_max_map_count when it ran
+ * @steps: SVMA_STEP_ bits
+ * @task: who did it; its lookups go through its own vmacache
  * @result: return value of the kernel's function; negative errno on failure
  * @args: see enum svma_core_op; bytes unless said otherwise
+ * @rlimits: of that task
  * @vma: facts that only the caller knows (the file of an mmap, the VMA of an insert)
  */
 struct svma_op {
 	svma_u32 kind;
 	svma_u32 map_count_limit;
+	svma_u32 steps;
+	svma_u32 task;
 	svma_s64 result;
 	svma_u64 args[8];
+	struct svma_rlimits rlimits;
 	struct svma_live_vma vma;
+};
+
+/* System calls that consist of steps, each an operation of its own. */
+enum svma_call_kind {
+	SVMA_CALL_NONE = 0,
+	SVMA_CALL_MADVISE = 1,	/* args: start, length, advice; one operation, when the lock is released */
+	SVMA_CALL_MPROTECT = 2, /* args: start, length, prot, pkey, 1 with READ_IMPLIES_EXEC */
+	SVMA_CALL_MLOCK = 3,	/* args: start, length, lock flags to set */
+	SVMA_CALL_MLOCKALL = 4, /* args: MCL_ flags */
+	SVMA_CALL_MMAP = 5,	/* args: addr, length, prot, flags, pgoff, def_flags, SVMA_FILE_ bits, TASK_SIZE,
+				 * vm.mmap_min_addr
+				 */
+	SVMA_CALL_MUNMAP = 6,	/* args: start, length */
+	SVMA_CALL_CLEAR_REFS = 7,
+};
+
+/* Of the file and the task of an mmap. */
+#define SVMA_FILE_THERE 1u
+#define SVMA_FILE_WRITABLE 2u		/* FMODE_WRITE */
+#define SVMA_FILE_NOEXEC 4u		/* on a noexec mount */
+#define SVMA_FILE_OWN_SEARCH 8u		/* has a get_unmapped_area() of its own, or may be sealed */
+#define SVMA_FILE_HUGE 16u		/* hugetlbfs */
+#define SVMA_TASK_READ_IMPLIES_EXEC 32u
+#define SVMA_TASK_STRICT_OVERCOMMIT 64u
+
+/**
+ * struct svma_call - a system call that is going on
+ * @kind: enum svma_call_kind
+ * @state: the core's own
+ * @args: see enum svma_call_kind
+ * @searched: result of the last address search inside it
+ * @failed: what the last step returned when it failed, else 0
+ * @cursor: the core's own
+ * @end: the core's own
+ */
+struct svma_call {
+	svma_u32 kind;
+	svma_u32 state;
+	svma_u64 args[9];
+	svma_u64 searched;
+	svma_s64 failed;
+	svma_u64 cursor;
+	svma_u64 end;
 };
 
 /**
@@ -112,6 +185,7 @@ struct svma_mismatch {
  * @unmodelled: 1 when the operation was adopted without a prediction
  * @suspect: 1 when the shadow can't be trusted any more (a pool was empty, a change nobody announced)
  * @mismatches: how many of @mismatch are filled in
+ * @facts_by_kind: @facts, by enum svma_fact
  * @mismatch: the first ones
  */
 struct svma_verdict {
@@ -123,6 +197,7 @@ struct svma_verdict {
 	svma_u8 suspect;
 	svma_u8 mismatches;
 	svma_u8 reserved;
+	svma_u8 facts_by_kind[SVMA_CORE_FACTS];
 	struct svma_mismatch mismatch[2];
 };
 
@@ -217,6 +292,47 @@ void svma_core_begin(struct svma_shadow *shadow, const struct svma_op *op, const
  */
 void svma_core_end(struct svma_shadow *shadow, const struct svma_op *op, const void *mm,
 		   struct svma_verdict *verdict);
+
+/**
+ * svma_core_search - the kernel searched unmapped space: does the shadow give the same answer?
+ * @op: SVMA_CORE_SEARCH; result: the address found or -ENOMEM
+ * @call: the system call inside which it happened, or NULL
+ * @predicted: the shadow's answer, 0 for -ENOMEM
+ */
+void svma_core_search(struct svma_shadow *shadow, const struct svma_op *op, struct svma_call *call,
+		      svma_u64 *predicted, struct svma_verdict *verdict);
+
+/**
+ * svma_core_call_step - is the step that is about to begin what the call's arguments imply?
+ */
+void svma_core_call_step(struct svma_shadow *shadow, struct svma_call *call, const struct svma_op *op,
+			 struct svma_verdict *verdict);
+
+/**
+ * svma_core_call_release - the write lock is about to be given up inside @call
+ *
+ * Works out where the call should have ended, as long as the layout says so.
+ */
+void svma_core_call_release(struct svma_shadow *shadow, struct svma_call *call);
+
+/**
+ * svma_core_call_end - the call returned @result: did it go as far as it should?
+ */
+void svma_core_call_end(struct svma_shadow *shadow, struct svma_call *call, svma_s64 result,
+			struct svma_verdict *verdict);
+
+/* 1 when the advice of madvise() can change vm_flags, and so takes mmap_lock for writing. */
+int svma_core_advice_changes(int advice);
+
+/**
+ * svma_core_mutate - corrupt all predictions from now on, for tests
+ * @name: one of base/mutation.hpp, or "" or "none"
+ * Return: 0, or -EINVAL for an unknown name.
+ */
+int svma_core_mutate(const char *name);
+
+/* The mutation that is on, "none" when there is none. */
+const char *svma_core_mutation(void);
 
 /**
  * svma_core_release - the write lock is about to be given up: compare the totals

@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/compare.hpp"
 
+#include "replay/facts.hpp"
+
 // Always last.
 #include "enforce.hpp"
 
 namespace svma {
+
+bool compare_value(svma_verdict& verdict, u32 field, u64 predicted, u64 observed) {
+  ++verdict.compared;
+  if (predicted == observed) {
+    ++verdict.equal;
+    return true;
+  }
+  ++verdict.divergent;
+  constexpr u32 kRoom = sizeof(verdict.mismatch) / sizeof(verdict.mismatch[0]);
+  if (verdict.mismatches >= kRoom) return false;
+  svma_mismatch& mismatch = verdict.mismatch[verdict.mismatches++];
+  mismatch = svma_mismatch{};
+  mismatch.field = field;
+  mismatch.predicted_value = predicted;
+  mismatch.observed_value = observed;
+  return false;
+}
 
 svma_mismatch* Comparer::new_mismatch(u32 field) {
   constexpr u32 kRoom = sizeof(verdict_.mismatch) / sizeof(verdict_.mismatch[0]);
@@ -31,15 +50,15 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
 }
 
 // An anon_vma that the shadow does not know yet came by a fault inside the operation (a populate)
-// and is taken over; one that it knows must be the same.
+// and is taken over; one that it knows must be the same, with a chain that is as long.
 u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   const VmaAttrs seen = attrs_of(live);
   VmaAttrs& mine = vma.attrs;
   if (mine.anon_vma == 0 && seen.anon_vma != 0) {
     mine.anon_vma = seen.anon_vma;
-    ++verdict_.facts;
+    mine.anon_singular = seen.anon_singular;
+    count_fact(verdict_, Fact::kAnonVma);
   }
-  mine.anon_singular = seen.anon_singular;
   if (mine.vm_flags != seen.vm_flags) return SVMA_CORE_FIELD_FLAGS;
   if (mine.vm_pgoff != seen.vm_pgoff) return SVMA_CORE_FIELD_PGOFF;
   if (mine.file != seen.file || mine.ino != seen.ino || mine.dev != seen.dev)
@@ -48,6 +67,8 @@ u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   if (mine.uffd_ctx != seen.uffd_ctx) return SVMA_CORE_FIELD_UFFD;
   if (mine.anon_name != seen.anon_name) return SVMA_CORE_FIELD_NAME;
   if (mine.anon_vma != seen.anon_vma) return SVMA_CORE_FIELD_ANON_VMA;
+  if (mine.anon_singular != seen.anon_singular) return SVMA_CORE_FIELD_ANON_VMA;
+  if (!space_.tree().augment().check(&vma)) return SVMA_CORE_FIELD_GAP;
   return SVMA_CORE_FIELD_NONE;
 }
 
@@ -63,7 +84,12 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
   }
   const u32 field = differing_field(*vma, *live);
   count(field, vma, live);
-  if (field != SVMA_CORE_FIELD_NONE) space_.set_attrs(vma, attrs_of(*live));
+  if (field == SVMA_CORE_FIELD_NONE) return;
+  if (field == SVMA_CORE_FIELD_GAP) {
+    verdict_.suspect = 1;  // the tree itself is wrong: it has to be built again
+    return;
+  }
+  space_.set_attrs(vma, attrs_of(*live));
 }
 
 void Comparer::compare_layout(AddrRange range) {
@@ -132,7 +158,7 @@ void Comparer::compare_counter(u32 field, u64 predicted, u64 observed, bool anno
   }
 }
 
-void Comparer::compare_totals(bool paged, bool announced) {
+void Comparer::compare_totals(bool paged, bool announced, bool hiwater) {
   svma_live_totals live;
   svma_os_live_totals(mm_, &live);
   const Accounting& mine = space_.acct();
@@ -143,6 +169,10 @@ void Comparer::compare_totals(bool paged, bool announced) {
     compare_counter(SVMA_CORE_FIELD_DATA_VM, mine.data_vm.value(), live.data_vm, announced);
     compare_counter(SVMA_CORE_FIELD_EXEC_VM, mine.exec_vm.value(), live.exec_vm, announced);
     compare_counter(SVMA_CORE_FIELD_STACK_VM, mine.stack_vm.value(), live.stack_vm, announced);
+    if (hiwater) {
+      compare_counter(SVMA_CORE_FIELD_HIWATER_VM, mine.hiwater_vm.value(), live.hiwater_vm,
+                      announced);
+    }
     adopt_totals();
   } else {
     space_.acct().locked_vm = PageCount(live.locked_vm);
@@ -160,6 +190,7 @@ void Comparer::adopt_totals() {
   mine.exec_vm = PageCount(live.exec_vm);
   mine.stack_vm = PageCount(live.stack_vm);
   mine.locked_vm = PageCount(live.locked_vm);
+  mine.hiwater_vm = PageCount(live.hiwater_vm);
 }
 
 }  // namespace svma

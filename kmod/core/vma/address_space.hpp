@@ -33,6 +33,13 @@ namespace svma {
 // Which part of a split becomes the new VMA; the other keeps its identity.
 enum class SplitSide : u8 { kNewAbove, kNewBelow };
 
+// What rb_subtree_gap is the maximum of, and with it how unmapped space is searched.
+enum class GapRule : u8 {
+  kLessGuardGap,  // the room left below a stack's guard gap: v5.10, before the maple tree
+  kHoles,         // whole holes; guard gaps are minded when one is found: since v6.1, 3499a13168da
+                  // "mm/mmap: use maple tree for unmapped_area{_topdown}"
+};
+
 // A request for unmapped space, as struct vm_unmapped_area_info; all in bytes.
 struct UnmappedAreaInfo {
   u64 length = 0;
@@ -48,7 +55,10 @@ class AddressSpace {
   using VmaList = List<Vma, &Vma::list>;
 
   constexpr AddressSpace() = default;
-  explicit constexpr AddressSpace(u64 stack_guard_gap) : tree_(GapAugment(stack_guard_gap)) {}
+  explicit constexpr AddressSpace(u64 stack_guard_gap, GapRule rule = GapRule::kLessGuardGap)
+      : tree_(GapAugment(rule == GapRule::kHoles ? 0 : stack_guard_gap)),
+        stack_guard_gap_(stack_guard_gap),
+        gap_rule_(rule) {}
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
   ~AddressSpace() { SVMA_DCHECK(list_.empty()); }
@@ -72,10 +82,11 @@ class AddressSpace {
   u32 map_count() const { return map_count_; }
   // The end of the last VMA, 0 without any.
   VirtAddr highest_vm_end() const { return VirtAddr(GapAugment::vm_end_gap(last())); }
-  u64 stack_guard_gap() const { return tree_.augment().stack_guard_gap(); }  // bytes
+  u64 stack_guard_gap() const { return stack_guard_gap_; }  // bytes
+  GapRule gap_rule() const { return gap_rule_; }
   // `vma` with the room into which a stack may grow.
   VirtAddr vm_start_gap(const Vma* vma) const {
-    return VirtAddr(tree_.augment().vm_start_gap(vma));
+    return VirtAddr(GapAugment(stack_guard_gap_).vm_start_gap(vma));
   }
 
   // The tree's structure, to show and to compare: root(), parent(x), left(x), right(x), is_red(x).
@@ -165,12 +176,31 @@ class AddressSpace {
   // does cannot be predicted.)
   Status do_munmap(AddrRange range, VmaReserve& reserve, u32 max_map_count);
 
+  // Whether unmapping `range` fails for want of VMAs: it would cut one in the middle.
+  bool munmap_needs_more_maps(AddrRange range, u32 max_map_count) const;
+
+  // How many pages of `range` are mapped.
+  PageCount count_vma_pages_range(AddrRange range) const;
+
   // --- unmapped space --------------------------------------------------------------------------
 
-  // The lowest / highest address at which `info` fits, by the algorithm of v5.10 (unmapped_area.cc
-  // tells how v6.1 differs). RETURNS: -ENOMEM if there is none.
+  // The lowest / highest address at which `info` fits, by the algorithm that goes with gap_rule():
+  // unmapped_area.cc or empty_area.cc. RETURNS: -ENOMEM if there is none.
   Result<VirtAddr> unmapped_area(const UnmappedAreaInfo& info) const;
   Result<VirtAddr> unmapped_area_topdown(const UnmappedAreaInfo& info) const;
+
+  // Part of a hole between two VMAs; bounds are inclusive.
+  struct EmptyArea {
+    u64 first = 0;
+    u64 last = 0;
+    const Vma* above = nullptr;  // the VMA at the upper end of the hole, null above all
+  };
+
+  // The lowest / highest `size` bytes within [min, max] that no VMA covers, guard gaps aside;
+  // mas_empty_area() and mas_empty_area_rev() of lib/maple_tree.c in v6.1, on this tree.
+  // REQUIRES: gap_rule() is kHoles. RETURNS: -EBUSY if there are none, -EINVAL unless min < max.
+  Result<EmptyArea> empty_area(u64 min, u64 max, u64 size) const;
+  Result<EmptyArea> empty_area_rev(u64 min, u64 max, u64 size) const;
 
   // --- accounting ------------------------------------------------------------------------------
 
@@ -180,6 +210,9 @@ class AddressSpace {
 
  private:
   friend class VerifierTestPeer;
+
+  Result<VirtAddr> unmapped_area_by_holes(const UnmappedAreaInfo& info) const;
+  Result<VirtAddr> unmapped_area_topdown_by_holes(const UnmappedAreaInfo& info) const;
 
   bool descend(AddrRange range, VmaLinks* links) const;
   void link_at(Vma* vma, VmaLinks links);
@@ -192,7 +225,9 @@ class AddressSpace {
 
   Tree tree_;
   VmaList list_;
+  u64 stack_guard_gap_ = kDefaultStackGuardGap;
   u32 map_count_ = 0;
+  GapRule gap_rule_ = GapRule::kLessGuardGap;
   Accounting acct_;
 };
 

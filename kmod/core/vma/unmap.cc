@@ -22,9 +22,7 @@ Status AddressSpace::do_munmap(AddrRange range, VmaReserve& reserve, u32 max_map
   Vma* const highest = find_vma_intersection({range.end - kPageSize, range.end});
   const bool cut_below = vma->vm_start < range.start;
   const bool cut_above = highest && highest->vm_end > range.end;
-  if (cut_below && range.end < vma->vm_end && map_count_ >= max_map_count) {
-    return Status::error(kENOMEM);
-  }
+  if (munmap_needs_more_maps(range, max_map_count)) return Status::error(kENOMEM);
   if (reserve.available() < unsigned{cut_below} + unsigned{cut_above}) {
     return Status::error(kENOMEM);
   }
@@ -42,6 +40,23 @@ Status AddressSpace::do_munmap(AddrRange range, VmaReserve& reserve, u32 max_map
   }
   detach_vmas_to_be_unmapped(vma, range.end);
   return kOk;
+}
+
+bool AddressSpace::munmap_needs_more_maps(AddrRange range, u32 max_map_count) const {
+  const Vma* const vma = find_vma_intersection(range);
+  return vma && vma->vm_start < range.start && range.end < vma->vm_end &&
+         map_count_ >= max_map_count;
+}
+
+PageCount AddressSpace::count_vma_pages_range(AddrRange range) const {
+  PageCount pages;
+  for (const Vma* vma = find_vma_intersection(range); vma && vma->vm_start < range.end;
+       vma = next(vma)) {
+    const AddrRange part{vma->vm_start > range.start ? vma->vm_start : range.start,
+                         vma->vm_end < range.end ? vma->vm_end : range.end};
+    pages += part.pages();
+  }
+  return pages;
 }
 
 void AddressSpace::detach_vmas_to_be_unmapped(Vma* vma, VirtAddr end) {
