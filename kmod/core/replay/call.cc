@@ -196,7 +196,7 @@ VmFlags CallCheck::mmap_flags(VmFlags& unknown) const {
   VmFlags vm_flags = prot_bits(prot) | call_.args[5] | kVmMayRead | kVmMayWrite | kVmMayExec;
   if (flags & kMapGrowsDown) vm_flags |= kVmGrowsDown;
   if (flags & kMapLocked) vm_flags |= kVmLocked;
-  if ((file & SVMA_FILE_THERE) && (flags & kMapSync)) unknown |= kVmSync;
+  if (flags & kMapSync) vm_flags |= kVmSync;
   if ((flags & kMapType) != 2) {  // not MAP_PRIVATE
     vm_flags |= kVmShared | kVmMayShare;
     if ((file & SVMA_FILE_THERE) && !(file & SVMA_FILE_WRITABLE)) {
