@@ -11,6 +11,7 @@
 #include "replay/semantics.cc"
 #include "replay/shadow.cc"
 #include "vma/address_space.cc"
+#include "vma/adjust.cc"
 #include "vma/merge.cc"
 #include "vma/reserve.cc"
 #include "vma/unmap.cc"
