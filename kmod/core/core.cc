@@ -12,6 +12,7 @@
 #include "replay/shadow.cc"
 #include "vma/address_space.cc"
 #include "vma/adjust.cc"
+#include "vma/copy_vma.cc"
 #include "vma/merge.cc"
 #include "vma/reserve.cc"
 #include "vma/unmap.cc"

@@ -185,6 +185,7 @@ int SituationFixture::operate(const std::string& operation) {
   if (what == "munmap") {
     return mm_.do_munmap(range(words.at(1)), reserve_, number(words, "max=", 65530)).err();
   }
+  if (what == "copy") return copy(words);
   if (what == "flags") {
     Vma* const vma = named(words.at(1));
     VmaAttrs attrs = vma->attrs;
@@ -219,6 +220,33 @@ void SituationFixture::merge(const Words& words, bool change) {
     EXPECT_EQ(merged, mm_.find_vma(request.start));
     EXPECT_TRUE(merged->range().contains(request));
   }
+}
+
+int SituationFixture::copy(const Words& words) {
+  Vma* const source = named(words.at(1));
+  CopyRequest request{.to = range(words.at(2)), .pgoff = source->attrs.vm_pgoff};
+  request.pgoff = request.pgoff + PageCount(number(words, "from=", 0));
+  request.anonymous = source->attrs.file == 0;
+  Vma* source_after = source;
+  for (std::size_t i = 3; i < words.size(); ++i) {
+    if (words[i] == "keep") {
+      request.keep_source = true;
+    } else if (words[i] == "driver" || words[i] == "zero") {
+      request.anonymous = words[i] == "zero";
+    } else if (starts_with(words[i], "self=")) {
+      source_after = named(words[i].substr(5));
+    } else if (!starts_with(words[i], "from=") && !starts_with(words[i], "reserve=")) {
+      unknown(words[i]);
+    }
+  }
+  Vma* vma = source;
+  const Result<Vma*> copied = mm_.copy_vma(&vma, request, reserve_);
+  EXPECT_EQ(vma, source_after);
+  if (copied.ok()) {
+    EXPECT_EQ(*copied, mm_.find_vma(request.to.start));
+    EXPECT_TRUE((*copied)->range().contains(request.to));
+  }
+  return copied.err();
 }
 
 void SituationFixture::expect_after(const Situation& situation) {

@@ -23,6 +23,11 @@
 //     expand A AAAA.. [B]      vma_expand(): the same, B is the next VMA
 //     grow A ..|               expand_downwards() to an address in the page of the bar
 //     munmap .UU. [max=N]      do_munmap(); N is the limit on map_count
+//     copy A ..RR. [from=N] [keep] [driver|zero] [self=B]
+//                              copy_vma(): A from its page N (0) on is copied to that range. A is
+//                              anonymous if it has no file, unless it is a driver's without (the
+//                              vdso), or has one (/dev/zero). keep: the source is kept.
+//                              self=B: the source is afterwards a part of B
 //     flags A words            set_flags()
 //                              any of them: reserve=N, with so many VMAs in reserve
 //   page offsets   "0 4"       one for each VMA afterwards, in pages from the first character of
@@ -67,6 +72,7 @@ class SituationFixture : public MapFixture, public testing::WithParamInterface<S
   void draw_before(const Situation& situation);
   int operate(const std::string& operation);
   void merge(const Words& words, bool change);
+  int copy(const Words& words);
   void expect_after(const Situation& situation);
   void expect_counters(const std::string& words, Accounting before);
 

@@ -7,6 +7,7 @@
 //   address_space.cc  find_vma_prev, find_vma_intersection, find_vma_links, vma_link, unlink
 //   adjust.cc         vma_adjust, split_vma, vma_expand, expand_downwards
 //   merge.cc          vma_merge, can_vma_merge_before, can_vma_merge_after
+//   copy_vma.cc       copy_vma
 //   unmap.cc          do_munmap, detach_vmas_to_be_unmapped, unmap_region, remove_vma_list
 //   unmapped_area.cc  unmapped_area, unmapped_area_topdown
 //
@@ -56,6 +57,16 @@ struct PgtableBounds {
   VirtAddr ceiling;
 
   friend constexpr bool operator==(PgtableBounds, PgtableBounds) = default;
+};
+
+// What copy_vma() is to do, see there.
+struct CopyRequest {
+  AddrRange to;      // free, not empty, page-aligned
+  PageOffset pgoff;  // of the first page that moves, where it is now
+  // vma_is_anonymous(): vm_ops is null. That is not "no file": a private mapping of /dev/zero has
+  // one and is anonymous; the vdso has none and is not.
+  bool anonymous = false;
+  bool keep_source = false;  // MREMAP_DONTUNMAP
 };
 
 class AddressSpace {
@@ -171,6 +182,14 @@ class AddressSpace {
   // RETURNS: -EFAULT if it does not grow down; -ENOMEM if something is in the way or the page
   // offset would become negative. Nothing is changed then.
   Status expand_downwards(Vma* vma, VirtAddr addr);
+
+  // The mapping of `*vma`, or of a part of it, once more at `request.to`: merged with what is there
+  // or as a new VMA, as copy_vma() in v6.1. The pages are not moved and the source is not unmapped:
+  // both are the caller's next steps, as is accounting.
+  // `*vma` changes if the source was merged with its own copy and may be gone; see copy_vma.cc.
+  // RETURNS: the VMA that covers `request.to`; -ENOMEM, with nothing changed, if something is
+  // mapped there or `reserve` is empty when a new VMA is due.
+  Result<Vma*> copy_vma(Vma** vma, const CopyRequest& request, VmaReserve& reserve);
 
   // --- merge -----------------------------------------------------------------------------------
 
