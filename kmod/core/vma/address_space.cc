@@ -68,13 +68,14 @@ Status AddressSpace::insert(Vma* vma) {
 }
 
 void AddressSpace::unlink(Vma* vma) {
-  Vma* const successor = next(vma);
-  vma_unlink_list(vma);
-  vma_rb_erase(vma, successor);
-  --map_count_;
+  unlink_uncached(vma);
+  mmap_cache_.unlinked(vma, prev(vma));
+  vmacache_invalidate();
 }
 
 void AddressSpace::clear() {
+  mmap_cache_.forget();
+  vmacache_invalidate();
   Vma* vma = first();
   while (vma) {
     Vma* const following = next(vma);

@@ -14,7 +14,9 @@
 // Invariants (verify.hpp checks each by name):
 //  - tree and list hold the same VMAs, in address order; no two overlap; bounds are page-aligned;
 //  - the tree is a red-black tree (rb_tree.hpp) and each rb_subtree_gap is exact (gap.hpp);
-//  - map_count is their number, highest_vm_end the end of the last one, 0 without any.
+//  - map_count is their number, highest_vm_end the end of the last one, 0 without any;
+//  - mmap_cache is null or one of the VMAs; vmacache_seqnum rises whenever a VMA leaves, before its
+//    memory is given back (of this, a state shows nothing to check).
 // The counters of acct() are the caller's business except where a function says so: as in the
 // kernel, accounting and linking are separate steps.
 //
@@ -33,6 +35,7 @@
 #include "vma/accounting.hpp"
 #include "vma/gap.hpp"
 #include "vma/merge.hpp"
+#include "vma/mmap_cache.hpp"
 #include "vma/reserve.hpp"
 #include "vma/vma.hpp"
 
@@ -115,6 +118,15 @@ class AddressSpace {
   // The tree's structure, to show and to compare: root(), parent(x), left(x), right(x), is_red(x).
   const Tree& tree() const { return tree_; }
   const VmaList& list() const { return list_; }
+
+  // --- lookup caches: vmacache.hpp ---------------------------------------------------------------
+
+  // Raised where v5.10 calls vmacache_invalidate(): by one in unlink(), hence for each VMA that a
+  // merge absorbs, and by one for all that one do_munmap() detaches; also in clear().
+  u64 vmacache_seqnum() const { return vmacache_seqnum_; }
+
+  MmapCache& mmap_cache() { return mmap_cache_; }
+  const MmapCache& mmap_cache() const { return mmap_cache_; }
 
   // --- linking ---------------------------------------------------------------------------------
 
@@ -234,12 +246,15 @@ class AddressSpace {
  private:
   friend class VerifierTestPeer;
   friend class AddressSpaceTestPeer;
+  friend class VmaCacheTestPeer;
 
   bool descend(AddrRange range, VmaLinks* links) const;
   void link_at(Vma* vma, const VmaLinks& links);
 
   // Unlinks and frees.
   void remove_vma(Vma* vma);
+
+  void vmacache_invalidate() { ++vmacache_seqnum_; }
 
   // --- steps of the above; between them not all invariants hold --------------------------------
 
@@ -248,6 +263,7 @@ class AddressSpace {
   inline void vma_link_rb(Vma* vma, const VmaLinks& links);
   inline void vma_unlink_list(Vma* vma);
   inline void vma_rb_erase(Vma* vma, Vma* successor);
+  inline void unlink_uncached(Vma* vma);
   inline void vma_gap_update(Vma* vma);
 
   // unmap.cc
@@ -259,6 +275,8 @@ class AddressSpace {
   VmaList list_;
   u32 map_count_ = 0;
   Accounting acct_;
+  u64 vmacache_seqnum_ = 0;
+  MmapCache mmap_cache_;
 };
 
 inline Vma* AddressSpace::find_vma(VirtAddr addr) const {

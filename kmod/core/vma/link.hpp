@@ -55,6 +55,14 @@ namespace svma {
   }
 }
 
+// Both, and the count. What the lookup caches need to know is the caller's.
+[[gnu::always_inline]] inline void AddressSpace::unlink_uncached(Vma* vma) {
+  Vma* const successor = next(vma);
+  vma_unlink_list(vma);
+  vma_rb_erase(vma, successor);
+  --map_count_;
+}
+
 // The gap below `vma` has changed: brings its rb_subtree_gap and that of its ancestors up to date.
 //
 //     start of B moves down:    A     B         A  B          B and each ancestor are recomputed,

@@ -13,6 +13,7 @@
 //       unmap       unmap_region()                   pages and page tables
 //       remove      remove_vma_list()                account, free
 #include "vma/address_space.hpp"
+#include "vma/link.hpp"
 
 // Always last.
 #include "enforce.hpp"
@@ -66,12 +67,14 @@ Vma* AddressSpace::detach_vmas_to_be_unmapped(Vma* vma, VirtAddr end) {
   while (vma && vma->vm_start < end) {
     Vma* const following = next(vma);
     if (vma->has(kVmLocked)) acct_.locked_vm -= vma->pages();
-    unlink(vma);
+    unlink_uncached(vma);
     vma->list.prev = tail;
     tail = vma;
     vma = following;
   }
   if (tail) tail->list.next = nullptr;
+  mmap_cache_.forget();
+  vmacache_invalidate();
   return detached;
 }
 
