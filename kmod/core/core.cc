@@ -13,6 +13,8 @@
 #include "replay/semantics.cc"
 #include "replay/shadow.cc"
 #include "vma/address_space.cc"
+#include "vma/adjust.cc"
+#include "vma/copy_vma.cc"
 #include "vma/empty_area.cc"
 #include "vma/merge.cc"
 #include "vma/reserve.cc"

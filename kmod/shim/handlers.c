@@ -129,7 +129,7 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 	t->op_id = atomic64_inc_return(&next_op_id);
 	t->op_open = true;
 	svma_core_begin(t->shadow, &t->op, t->mm, &verdict);
-	t->counts.facts += verdict.facts;
+	svma_account_answers(t, &t->op, &verdict);
 	return t->op_id;
 }
 

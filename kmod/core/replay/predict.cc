@@ -578,38 +578,6 @@ Status Predictor::clear_refs(Touched& touched) {
   return kOk;
 }
 
-// mm/mmap.c copy_vma(): the same mapping once more at `to`. *vma changes when it was merged with
-// its own copy, which only an unfaulted anonymous VMA can be.
-Result<Vma*> Predictor::copy_vma(Vma** vma, AddrRange to, PageOffset pgoff, bool keep_source,
-                                 VmaReserve& reserve) {
-  Vma* source = *vma;
-  const VirtAddr source_start = source->vm_start;
-  bool can_self_merge = false;
-  if (source->attrs.anonymous && source->attrs.anon_vma == 0) {
-    pgoff = PageOffset(to.start.page_number());
-    can_self_merge = true;
-  }
-  Vma* prev = nullptr;
-  Vma* above = space_.find_vma_prev(to.start, &prev);
-  if (above != nullptr && above->vm_start < to.end) return Status::error(kENOMEM);
-
-  VmaAttrs attrs = source->attrs;
-  attrs.vm_pgoff = pgoff;
-  const bool touches = to.start == source->vm_end || source->vm_start == to.end;
-  Vma* merged = nullptr;
-  if (!(can_self_merge && keep_source && touches)) merged = space_.vma_merge(prev, to, attrs);
-  if (merged != nullptr) {
-    if (merged->vm_start <= source_start && source_start < merged->vm_end) *vma = merged;
-    return merged;
-  }
-  Vma* copy = reserve.take();
-  copy->vm_start = to.start;
-  copy->vm_end = to.end;
-  copy->attrs = attrs;
-  SVMA_CHECK(space_.insert(copy).ok());
-  return copy;
-}
-
 // The splits that move_vma() does ahead of time so that mlocked pages are counted right.
 Status Predictor::split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve) {
   if (!(vma->attrs.vm_flags & kVmLocked)) return kOk;
@@ -662,7 +630,9 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   }
   const PageOffset pgoff =
       mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
-  const Result<Vma*> copy = copy_vma(&vma, to, pgoff, dontunmap, reserve);
+  const CopyRequest request{
+      .to = to, .pgoff = pgoff, .anonymous = vma->attrs.anonymous, .keep_source = dontunmap};
+  const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);
 

@@ -69,8 +69,6 @@ class Predictor {
                             VmaReserve& reserve);
   Status unmap_refusal(AddrRange range, u32 map_count_limit) const;
   Status unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve);
-  Result<Vma*> copy_vma(Vma** vma, AddrRange to, PageOffset pgoff, bool keep_source,
-                        VmaReserve& reserve);
   void prepare_userfaultfd(Vma* copy);
   Status split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve);
   void account_locked(VmFlags flags, i64 pages);

@@ -131,9 +131,35 @@ AddrRange Shadow::range_at_entry(const svma_op& op) const {
 // Linux before v6.1 began nearly every operation with find_vma(), and that with the task's
 // vmacache. The shadow does the same, and holds what the cache says against the tree.
 void Shadow::begin(const svma_op& op, const void*, svma_verdict& verdict) {
-  const VirtAddr addr = range_at_entry(op).start;
-  (void)addr;
-  (void)verdict;
+  compare_lookup(cache_of(op.task), range_at_entry(op).start, verdict);
+}
+
+VmaCache& Shadow::cache_of(u32 task) {
+  TaskCache* oldest = &caches_[0];
+  ++lookups_;
+  for (TaskCache& slot : caches_) {
+    if (slot.task == task && slot.last_use != 0) {
+      slot.last_use = lookups_;
+      return slot.cache;
+    }
+    if (slot.last_use < oldest->last_use) oldest = &slot;
+  }
+  oldest->task = task;
+  oldest->last_use = lookups_;
+  oldest->cache.set_mm(&space_);
+  return oldest->cache;
+}
+
+// A hit must be the VMA that the tree finds. mmap_cache is there for the times before v3.15.
+void Shadow::compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict) {
+  const Vma* const found = space_.find_vma(addr);
+  const Vma* const remembered = find_vma_mmap_cached(space_, addr);
+  if (Vma* const hit = cache.vmacache_find(space_, addr)) {
+    compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, hit == found, true);
+  } else {
+    cache.vmacache_update(space_, addr, const_cast<Vma*>(found));
+  }
+  if (remembered != found) compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, false, true);
 }
 
 u64 Shadow::search(const svma_op& op, svma_verdict& verdict) {

@@ -22,6 +22,7 @@
 #include "replay/semantics.hpp"
 #include "vma/address_space.hpp"
 #include "vma/reserve.hpp"
+#include "vma/vmacache.hpp"
 
 namespace svma {
 
@@ -65,8 +66,22 @@ class Shadow {
 
   AddrRange range_at_entry(const svma_op& op) const;
 
+  // The vmacache of one task that works on this mm. A task that was not seen for long loses its
+  // place to another one, as if it had been flushed.
+  struct TaskCache {
+    u32 task = 0;
+    u32 last_use = 0;
+    VmaCache cache;
+  };
+  static constexpr u32 kTaskCaches = 4;
+
+  VmaCache& cache_of(u32 task);
+  void compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict);
+
   const Semantics* semantics_;
   AddressSpace space_;
+  TaskCache caches_[kTaskCaches];
+  u32 lookups_ = 0;
 };
 
 }  // namespace svma

@@ -17,6 +17,7 @@
 //  - no hole is missed because a guard gap reaches below the VMA before it;
 //  - the highest hole of sufficient length that begins low enough is *the* candidate: if the lower
 //    limit cuts it too short, the search fails; it never looks for space between the limits alone.
+#include "base/mutation.hpp"
 #include "vma/address_space.hpp"
 #include "vma/gap_walk.hpp"
 
@@ -76,7 +77,9 @@ Result<VirtAddr> AddressSpace::unmapped_area_by_holes(const UnmappedAreaInfo& in
     if (!found.ok()) return Status::error(kENOMEM);
     const u64 at = found->first + ((info.align_offset - found->first) & info.align_mask);
     const Vma* const above = found->above;
-    if (!above || !above->grows_down()) return VirtAddr(at);
+    if (!above || !above->grows_down() || mutated(Mutation::search_ignores_guard)) {
+      return VirtAddr(at);
+    }
     if (vm_start_gap(above).value() >= at + length - 1) return VirtAddr(at);
     low = above->vm_end.value();
   }
@@ -92,7 +95,9 @@ Result<VirtAddr> AddressSpace::unmapped_area_topdown_by_holes(const UnmappedArea
     const u64 highest = found->last + 1 - info.length;
     const u64 at = highest - ((highest - info.align_offset) & info.align_mask);
     const Vma* const above = found->above;
-    if (!above || !above->grows_down()) return VirtAddr(at);
+    if (!above || !above->grows_down() || mutated(Mutation::search_ignores_guard)) {
+      return VirtAddr(at);
+    }
     if (vm_start_gap(above).value() > found->last) return VirtAddr(at);
     high = vm_start_gap(above).value();
   }
