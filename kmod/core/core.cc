@@ -8,6 +8,7 @@
 #include "abi/core_api.cc"
 #include "replay/compare.cc"
 #include "replay/predict.cc"
+#include "replay/scene.cc"
 #include "replay/semantics.cc"
 #include "replay/shadow.cc"
 #include "vma/address_space.cc"
