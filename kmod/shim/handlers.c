@@ -15,6 +15,7 @@
  */
 #include "svma.h"
 
+#include <linux/ktime.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -76,6 +77,7 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 		if (t->health != SVMA_CLEAN)
 			return 0;
 	}
+	t->begin_ns = ktime_get_mono_fast_ns();
 	t->op = *op;
 	t->op.map_count_limit = svma_max_map_count();
 	t->op_id = atomic64_inc_return(&next_op_id);
@@ -428,6 +430,7 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 			svma_live_read(data->vma, &live);
 			svma_core_anon_vma(t->shadow, &live);
 			t->counts.facts++;
+			svma_journal_note_fault(t, &live);
 		}
 		spin_unlock(&t->lock);
 	}
@@ -462,6 +465,7 @@ static int on_fork(struct kretprobe_instance *ri, struct pt_regs *regs)
 	child->parent_mm = mm;
 	child->forking = true;
 	child->starting = true;
+	child->begin_ns = ktime_get_mono_fast_ns();
 	memcpy(child->comm, current->comm, sizeof(child->comm));
 	if (svma_tracked_publish(child)) {
 		svma_tracked_discard(child);
@@ -568,6 +572,7 @@ static void track_exec(struct mm_struct *mm)
 	t->counts.by_operation[SVMA_OP_EXEC] = 1;
 	t->counts.operations = 1;
 	memcpy(t->comm, current->comm, sizeof(t->comm));
+	svma_journal_note_whole(t, SVMA_OP_EXEC);
 	if (svma_tracked_publish(t))
 		svma_tracked_discard(t);
 }
@@ -624,6 +629,8 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 		if (t->health == SVMA_CLEAN && !t->starting && !t->forking) {
 			svma_core_release(t->shadow, mm, false, true, &verdict);
 			svma_account(t, &op, &verdict);
+		} else {
+			svma_journal_note(t, &op, NULL);
 		}
 		spin_unlock(&t->lock);
 		svma_tracked_retire(t);

@@ -126,7 +126,7 @@ void svma_fill_mm(struct svma_tracked *t, const struct svma_session *asking, str
 }
 
 static void keep_report(struct svma_tracked *t, const struct svma_op *op, const struct svma_mismatch *m,
-			bool unmodelled)
+			const struct svma_verdict *verdict)
 {
 	struct svma_session *session = t->session;
 	struct svma_divergence *d;
@@ -135,6 +135,7 @@ static void keep_report(struct svma_tracked *t, const struct svma_op *op, const 
 		session->lost_reports++;
 		return;
 	}
+	svma_detail_fill(&session->details[session->nr_reports], verdict->scene);
 	d = &session->reports[session->nr_reports++];
 	memset(d, 0, sizeof(*d));
 	d->mm_id = t->id;
@@ -142,7 +143,7 @@ static void keep_report(struct svma_tracked *t, const struct svma_op *op, const 
 	d->time_ns = ktime_get_mono_fast_ns();
 	d->pid = pid_nr(t->pid);
 	d->operation = op ? op->kind : SVMA_OP_OTHER;
-	d->unmodelled = unmodelled;
+	d->unmodelled = verdict->unmodelled;
 	memcpy(d->comm, t->comm, sizeof(d->comm));
 	if (op) {
 		d->result = op->result;
@@ -171,6 +172,8 @@ void svma_suspect(struct svma_tracked *t)
 
 void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict)
 {
+	static const struct svma_op other = { .kind = SVMA_CORE_OTHER };
+	const struct svma_op *op_of_report = op;
 	struct svma_session *session = t->session;
 	u32 kind = op ? op->kind : SVMA_OP_OTHER;
 	unsigned int i;
@@ -191,11 +194,20 @@ void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct
 	} else if (verdict->mismatches) {
 		t->seq++; /* totals were adopted */
 	}
+	if (op)
+		svma_journal_note(t, op, verdict);
+	else if (verdict->unmodelled)
+		svma_journal_note(t, &other, verdict);
+	else if (verdict->divergent)
+		svma_journal_blame(t);
+	/* Totals that differ when the lock is given up do so after the last operation. */
+	if (!op && !verdict->unmodelled && t->op.kind)
+		op_of_report = &t->op;
 	spin_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
-		keep_report(t, op, &verdict->mismatch[i], verdict->unmodelled);
+		keep_report(t, op_of_report, &verdict->mismatch[i], verdict);
 	if (verdict->unmodelled && !verdict->mismatches)
-		keep_report(t, op, NULL, true);
+		keep_report(t, op_of_report, NULL, verdict);
 	wake = op && ++session->events == SVMA_BURST;
 	spin_unlock(&session->lock);
 	if (wake)
