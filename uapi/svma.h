@@ -377,6 +377,9 @@ struct svma_extent {
 
 #define SVMA_JOURNAL_EXTENTS 4
 
+/* svma_journal.flags */
+#define SVMA_JOURNAL_AFTER 1u	/* of this descriptor's mm with the lowest mm_id above the given one */
+
 /* svma_journal_entry.bits */
 #define SVMA_JOURNAL_DIVERGED 1u	/* some answer about this operation differed */
 #define SVMA_JOURNAL_UNMODELLED 2u	/* adopted without a prediction */
@@ -408,10 +411,10 @@ struct svma_journal_entry {
  */
 struct svma_journal {
 	__u32 size;
-	__u32 flags;		/* 0 */
+	__u32 flags;		/* SVMA_JOURNAL_AFTER */
 	__u64 mm_id;		/* in and out */
-	__s32 pid;
-	__u32 capacity;
+	__s32 pid;		/* in and out */
+	__u32 capacity;		/* 0 asks for mm_id, pid and lost only; a call writes no more than a few hundred */
 	__u64 from;
 	__u64 buffer;		/* struct svma_journal_entry[capacity] */
 	__u32 count;		/* out: entries written */

@@ -16,6 +16,7 @@
 #include "cmd/commands.hpp"
 #include "lib/checker.hpp"
 #include "lib/error.hpp"
+#include "lib/journal.hpp"
 #include "lib/json.hpp"
 #include "lib/program.hpp"
 #include "lib/render.hpp"
@@ -36,6 +37,7 @@ struct CheckOptions {
   bool wait_descendants = false;
   bool no_freeze = false;
   std::string json_file;
+  std::string journal_file;
 };
 
 class Check {
@@ -44,6 +46,7 @@ class Check {
       : options_(options), checker_(std::random_device()()) {}
 
   CheckReport run();
+  std::vector<Journal> journals() { return checker_.journals(); }
 
  private:
   void start();
@@ -157,6 +160,12 @@ CheckReport Check::run() {
   return report;
 }
 
+void write_journals(std::ofstream& file, const std::vector<Journal>& journals) {
+  Json json = Json::array();
+  for (const Journal& journal : journals) json.push_back(to_json(journal));
+  file << json_text(Json{{"journals", json}}) << '\n';
+}
+
 int run_check(const CheckOptions& options, bool json) {
   if (options.command.empty() == (options.pid == 0))
     throw Error(
@@ -167,9 +176,17 @@ int run_check(const CheckOptions& options, bool json) {
     file.open(options.json_file);
     if (!file) throw Error("{}: cannot be written; choose another file", options.json_file);
   }
+  std::ofstream journal_file;
+  if (!options.journal_file.empty()) {
+    journal_file.open(options.journal_file);
+    if (!journal_file)
+      throw Error("{}: cannot be written; choose another file", options.journal_file);
+  }
   CheckReport report;
   try {
-    report = Check(options).run();
+    Check check(options);
+    report = check.run();
+    if (journal_file.is_open()) write_journals(journal_file, check.journals());
   } catch (const std::exception& error) {
     // A program that reads the file must not take an empty one for a verdict.
     if (file.is_open())
@@ -212,6 +229,8 @@ void add_check(CLI::App& app, Invocation& invocation) {
                     "Never stop a busy program for the moment of a comparison");
   command->add_option("--json-file", options->json_file,
                       "Also write the report as JSON to this file");
+  command->add_option("--journal", options->journal_file,
+                      "Write the journals of all its address spaces as JSON to this file");
   command->callback([&invocation, options] {
     invocation.run = [&invocation, options] { return run_check(*options, invocation.json); };
   });

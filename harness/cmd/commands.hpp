@@ -20,6 +20,7 @@ void add_check(CLI::App& app, Invocation& invocation);
 void add_maps(CLI::App& app, Invocation& invocation);
 void add_tree(CLI::App& app, Invocation& invocation);
 void add_gaps(CLI::App& app, Invocation& invocation);
+void add_journal(CLI::App& app, Invocation& invocation);
 void add_stat(CLI::App& app, Invocation& invocation);
 void add_probes(CLI::App& app, Invocation& invocation);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <unordered_set>
+#include <utility>
 
 namespace svma {
 namespace {
@@ -28,7 +29,14 @@ Depth depth_of(uint64_t samples, bool final_look) {
 void Checker::look(bool final_look) {
   const auto mms = device_.list_mine();
   tracked_ = mms.size();
-  for (const svma_mm& mm : mms) look_at(mm, final_look);
+  bool news = false;
+  for (const svma_mm& mm : mms) {
+    look_at(mm, final_look);
+    const uint64_t reported = mm.counts.divergent + mm.counts.unmodelled;
+    news |= reported != std::exchange(states_[mm.mm_id].reported, reported);
+  }
+  // While the operations that led there are still in the journal.
+  if (news) collect_reports();
   forget_ended(mms);
 }
 
@@ -83,6 +91,7 @@ Outcome Checker::sample_once(State& state, bool final_look) {
 // A difference that a second reading at once does not show again may be a change without a probe.
 void Checker::keep_differences(State& state, const Sample& sample) {
   if (sample.comparison.differences.empty()) return;
+  const auto journal = device_.journal(state.summary.mm_id, 0);
   const Sample again = sampler_.sample(state.summary.mm_id, state.summary.pid, depth_of(0, true));
   for (const Difference& difference : sample.comparison.differences) {
     if (findings_.size() >= kMaxFindings) return;
@@ -98,8 +107,34 @@ void Checker::keep_differences(State& state, const Sample& sample) {
       finding.confirmed = std::find(found.begin(), found.end(), difference) != found.end();
     }
     finding.difference = difference;
+    if (journal) finding.before = leading_to(journal->entries, sample.seq);
     findings_.push_back(finding);
   }
+}
+
+// Reports are asked for one by one from where the last collection ended.
+void Checker::collect_reports() {
+  while (const auto report = device_.report(reports_seen_)) {
+    ++reports_seen_;
+    const svma_divergence& found = report->divergence;
+    auto& list = found.unmodelled ? unmodelled_ : reports_;
+    if (list.size() >= kMaxFindings) continue;
+    Finding finding = to_finding(found);
+    finding.report = *report;
+    if (const auto journal = device_.journal(found.mm_id, 0))
+      finding.before = leading_to(journal->entries, found.seq);
+    list.push_back(std::move(finding));
+  }
+}
+
+std::vector<Journal> Checker::journals() {
+  std::vector<Journal> all;
+  uint64_t after = 0;
+  while (auto journal = device_.journal_after(after)) {
+    after = journal->mm_id;
+    all.push_back(*std::move(journal));
+  }
+  return all;
 }
 
 void Checker::look_while_frozen(State& state) {
@@ -150,10 +185,11 @@ void Checker::finish(CheckReport& report) {
   report.freezes = freezes_;
   report.module = device_.stats(0);
   report.divergences = findings_;
-  for (const svma_divergence& found : device_.divergences(256).reports) {
-    auto& list = found.unmodelled ? report.unmodelled : report.divergences;
-    if (list.size() < kMaxFindings) list.push_back(to_finding(found));
+  collect_reports();
+  for (const Finding& finding : reports_) {
+    if (report.divergences.size() < kMaxFindings) report.divergences.push_back(finding);
   }
+  report.unmodelled = unmodelled_;
   for (const auto& [id, state] : states_) {
     const Tally& tally = state.summary.tally;
     report.harness.compared += tally.compared;

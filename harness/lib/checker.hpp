@@ -36,6 +36,9 @@ class Checker {
   // Progress in one line.
   std::string progress() const;
 
+  // The journals of all mms that were tracked, ended ones as far as the module keeps them.
+  std::vector<Journal> journals();
+
   // Adds what was found to a report: tallies, findings, processes, and the module's own counts.
   void finish(CheckReport& report);
 
@@ -46,11 +49,13 @@ class Checker {
     uint64_t seen_seq = 0;   // last moment compared, so that a difference is counted once
     uint64_t samples = 0;
     unsigned moved_in_a_row = 0;
+    uint64_t reported = 0;  // what the module had found in it when reports were last collected
   };
 
   void look_at(const svma_mm& mm, bool final_look);
   Outcome sample_once(State& state, bool final_look);
   void keep_differences(State& state, const Sample& sample);
+  void collect_reports();
   void look_while_frozen(State& state);
   void forget_ended(const std::vector<svma_mm>& mms);
 
@@ -61,6 +66,9 @@ class Checker {
   Freezer* freezer_ = nullptr;
   std::map<uint64_t, State> states_;  // by mm_id, ended ones included
   std::vector<Finding> findings_;
+  std::vector<Finding> reports_;     // the module's, in its order
+  std::vector<Finding> unmodelled_;  // likewise
+  uint32_t reports_seen_ = 0;
   uint64_t freezes_ = 0;
   size_t tracked_ = 0;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/fd.hpp"
+#include "lib/journal.hpp"
 #include "lib/sources.hpp"
 #include "uapi/svma.h"
 
@@ -59,6 +60,16 @@ class Device : public ShadowSource {
   std::vector<svma_probe> probes();
   DivergenceReports divergences(uint32_t capacity);
 
+  // All about report number `index` of divergences(); nullopt past the last one.
+  std::optional<svma_report> report(uint32_t index);
+
+  // Entries from number `from` on, of the mm `mm_id` or, when that is 0, of the newest mm of `pid`;
+  // also of one that has ended. nullopt: no such journal.
+  std::optional<Journal> journal(uint64_t mm_id, pid_t pid, uint64_t from = 1);
+
+  // The journal of the next mm that this descriptor tracks or has tracked, in order of mm_id.
+  std::optional<Journal> journal_after(uint64_t mm_id);
+
   // ShadowSource.
   std::optional<ShadowView> snapshot(uint64_t mm_id) override;
   std::optional<ShadowMoment> moment_of_pid(pid_t pid) override;
@@ -69,6 +80,7 @@ class Device : public ShadowSource {
   int call(unsigned long request, void* argument);
   // Throws on any errno but `tolerated`. RETURNS: whether it succeeded.
   bool call_or_throw(unsigned long request, void* argument, const char* name, int tolerated = 0);
+  std::optional<Journal> read_journal(svma_journal question);
   // Fills `vmas` from start to end of the layout; false when not tracked or when it moved between
   // two parts.
   bool read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas);

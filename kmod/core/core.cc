@@ -10,6 +10,7 @@
 #include "replay/call.cc"
 #include "replay/compare.cc"
 #include "replay/predict.cc"
+#include "replay/scene.cc"
 #include "replay/semantics.cc"
 #include "replay/shadow.cc"
 #include "vma/address_space.cc"

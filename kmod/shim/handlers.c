@@ -15,6 +15,7 @@
  */
 #include "svma.h"
 
+#include <linux/ktime.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -122,6 +123,7 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 			return 0;
 	}
 	check_step(t, op);
+	t->begin_ns = ktime_get_mono_fast_ns();
 	t->op = *op;
 	t->op.map_count_limit = svma_max_map_count();
 	t->op.task = task_pid_nr(current);
@@ -548,6 +550,7 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 			svma_core_anon_vma(t->shadow, &live);
 			t->counts.facts++;
 			t->facts[SVMA_FACT_ANON_VMA]++;
+			svma_journal_note_fault(t, &live);
 		}
 		spin_unlock(&t->lock);
 	}
@@ -598,6 +601,7 @@ static int on_search_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 		spin_lock(&t->lock);
 		if (t->health == SVMA_CLEAN && !t->forking) {
 			svma_core_search(t->shadow, &op, entry ? &entry->call : NULL, &predicted, &verdict);
+			svma_journal_note(t, &op, &verdict);
 			svma_account_answers(t, &op, &verdict);
 			t->counts.by_operation[SVMA_OP_SEARCH]++;
 		}
@@ -835,6 +839,7 @@ static int on_fork(struct kretprobe_instance *ri, struct pt_regs *regs)
 	child->parent_mm = mm;
 	child->forking = true;
 	child->starting = true;
+	child->begin_ns = ktime_get_mono_fast_ns();
 	memcpy(child->comm, current->comm, sizeof(child->comm));
 	if (svma_tracked_publish(child)) {
 		svma_tracked_discard(child);
@@ -941,6 +946,7 @@ static void track_exec(struct mm_struct *mm)
 	t->counts.by_operation[SVMA_OP_EXEC] = 1;
 	t->counts.operations = 1;
 	memcpy(t->comm, current->comm, sizeof(t->comm));
+	svma_journal_note_whole(t, SVMA_OP_EXEC);
 	if (svma_tracked_publish(t))
 		svma_tracked_discard(t);
 }
@@ -997,6 +1003,8 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 		if (t->health == SVMA_CLEAN && !t->starting && !t->forking) {
 			svma_core_release(t->shadow, mm, false, true, &verdict);
 			svma_account(t, &op, &verdict);
+		} else {
+			svma_journal_note(t, &op, NULL);
 		}
 		spin_unlock(&t->lock);
 		svma_tracked_retire(t);

@@ -128,7 +128,7 @@ void svma_fill_mm(struct svma_tracked *t, const struct svma_session *asking, str
 }
 
 static void keep_report(struct svma_tracked *t, const struct svma_op *op, const struct svma_mismatch *m,
-			bool unmodelled)
+			const struct svma_verdict *verdict)
 {
 	struct svma_session *session = t->session;
 	struct svma_divergence *d;
@@ -137,6 +137,7 @@ static void keep_report(struct svma_tracked *t, const struct svma_op *op, const 
 		session->lost_reports++;
 		return;
 	}
+	svma_detail_fill(&session->details[session->nr_reports], verdict->scene);
 	d = &session->reports[session->nr_reports++];
 	memset(d, 0, sizeof(*d));
 	d->mm_id = t->id;
@@ -144,8 +145,8 @@ static void keep_report(struct svma_tracked *t, const struct svma_op *op, const 
 	d->time_ns = ktime_get_mono_fast_ns();
 	d->pid = pid_nr(t->pid);
 	d->operation = op ? op->kind : SVMA_OP_OTHER;
-	d->unmodelled = unmodelled;
-	memcpy(d->comm, current->comm, sizeof(d->comm)); /* the thread that did it */
+	d->unmodelled = verdict->unmodelled;
+	memcpy(d->comm, t->comm, sizeof(d->comm));
 	if (op) {
 		d->result = op->result;
 		BUILD_BUG_ON(sizeof(d->args) != sizeof(op->args));
@@ -195,9 +196,10 @@ void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, cons
 	if (!verdict->mismatches)
 		return;
 	t->seq++; /* what differed was adopted */
+	svma_journal_blame(t);
 	spin_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
-		keep_report(t, op, &verdict->mismatch[i], false);
+		keep_report(t, op, &verdict->mismatch[i], verdict);
 	spin_unlock(&session->lock);
 	if (verdict->suspect)
 		svma_suspect(t);
@@ -205,6 +207,7 @@ void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, cons
 
 void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict)
 {
+	static const struct svma_op other = { .kind = SVMA_CORE_OTHER };
 	struct svma_session *session = t->session;
 	u32 kind = op ? op->kind : SVMA_OP_OTHER;
 	unsigned int i;
@@ -222,11 +225,15 @@ void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct
 	} else if (verdict->mismatches) {
 		t->seq++; /* totals were adopted */
 	}
+	if (op)
+		svma_journal_note(t, op, verdict);
+	else if (verdict->unmodelled)
+		svma_journal_note(t, &other, verdict);
 	spin_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
-		keep_report(t, op, &verdict->mismatch[i], verdict->unmodelled);
+		keep_report(t, op, &verdict->mismatch[i], verdict);
 	if (verdict->unmodelled && !verdict->mismatches)
-		keep_report(t, op, NULL, true);
+		keep_report(t, op, NULL, verdict);
 	wake = op && ++session->events == SVMA_BURST;
 	spin_unlock(&session->lock);
 	if (wake)

@@ -35,13 +35,17 @@ struct svma_session *svma_session_create(void)
 	if (!session)
 		return NULL;
 	session->reports = kvcalloc(SVMA_MAX_REPORTS, sizeof(*session->reports), GFP_KERNEL);
-	if (!session->reports) {
+	session->details = kvcalloc(SVMA_MAX_REPORTS, sizeof(*session->details), GFP_KERNEL);
+	if (!session->reports || !session->details) {
+		kvfree(session->reports);
+		kvfree(session->details);
 		kfree(session);
 		return NULL;
 	}
 	kref_init(&session->ref);
 	session->owner = get_pid(task_tgid(current));
 	INIT_LIST_HEAD(&session->tracked);
+	INIT_LIST_HEAD(&session->kept);
 	spin_lock_init(&session->lock);
 	init_waitqueue_head(&session->wait);
 	spin_lock(&svma_table_lock);
@@ -56,6 +60,7 @@ static void session_release(struct kref *ref)
 
 	put_pid(session->owner);
 	kvfree(session->reports);
+	kvfree(session->details);
 	kfree(session);
 }
 
@@ -85,6 +90,7 @@ void svma_session_close(struct svma_session *session)
 	list_del_rcu(&session->node);
 	session->children = false;
 	spin_unlock(&svma_table_lock);
+	session->closing = true;
 	/* No handler can begin to track for this session any more. */
 	synchronize_rcu();
 	/* A fork that saw its parent before may still have published the child: look again after the burial. */
@@ -95,6 +101,7 @@ void svma_session_close(struct svma_session *session)
 		svma_bury();
 	}
 	svma_bury();
+	svma_journals_drop(session);
 	svma_session_sum(session, &sum);
 	svma_counts_add(&svma_ended_counts, &sum);
 	svma_session_facts(session, svma_ended_facts);

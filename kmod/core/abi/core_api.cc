@@ -6,15 +6,17 @@
 #include "replay/advice.hpp"
 #include "replay/call.hpp"
 #include "replay/compare.hpp"
+#include "replay/scene.hpp"
 #include "replay/shadow.hpp"
 #include "vma/verify.hpp"
 
 // Always last.
 #include "enforce.hpp"
 
-// The opaque type of the C interface is the shadow itself.
+// The opaque type of the C interface is the shadow itself, and room for what its last call saw.
 struct svma_shadow : svma::Shadow {
   using svma::Shadow::Shadow;
+  svma_scene scene{};
 };
 
 namespace svma {
@@ -56,6 +58,7 @@ int svma_core_fork(svma_shadow* child, const svma_shadow* parent) {
 }
 
 void svma_core_audit(svma_shadow* shadow, const void* mm, int take_facts, svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
   shadow->audit(mm, take_facts != 0, *verdict);
 }
 
@@ -65,12 +68,15 @@ void svma_core_begin(svma_shadow* shadow, const svma_op* op, const void* mm,
 }
 
 void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
   shadow->end(*op, mm, *verdict);
 }
 
 void svma_core_search(svma_shadow* shadow, const svma_op* op, svma_call* call, svma_u64* predicted,
                       svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
   *predicted = shadow->search(*op, *verdict);
+  shadow->scene.predicted_address = *predicted;
   if (call != nullptr) call->searched = *predicted;
 }
 
@@ -127,11 +133,23 @@ const char* svma_core_mutation(void) {
 
 void svma_core_release(svma_shadow* shadow, const void* mm, int downgraded, int announced,
                        svma_verdict* verdict) {
+  // What the last operation touched stays: a counter that differs is shown with it.
+  shadow->scene.complete = 0;
+  shadow->scene.captured = 0;
+  shadow->scene.predicted = shadow->scene.observed = 0;
+  verdict->scene = &shadow->scene;
   shadow->release(mm, downgraded != 0, announced != 0, *verdict);
 }
 
 void svma_core_anon_vma(svma_shadow* shadow, const svma_live_vma* vma) {
   shadow->note_anon_vma(*vma);
+}
+
+const svma_scene* svma_core_survey(svma_shadow* shadow) {
+  svma::open_scene(shadow->scene);
+  svma::touch(shadow->scene, {VirtAddr(0), VirtAddr(~svma::u64{0})});
+  svma::close_scene(shadow->scene, shadow->space());
+  return &shadow->scene;
 }
 
 void svma_core_totals(const svma_shadow* shadow, svma_live_totals* out) {

@@ -176,6 +176,68 @@ struct svma_mismatch {
 	struct svma_live_vma observed;
 };
 
+/* How much a scene can list. */
+#define SVMA_CORE_SCENE_RANGES 4
+#define SVMA_CORE_SCENE_EXTENTS 4
+#define SVMA_CORE_SIDE_EXTENTS 6
+
+/**
+ * struct svma_core_extent - one VMA in few bytes; the layout is that of struct svma_extent in uapi/svma.h
+ * @start: first byte
+ * @end: first byte after it
+ * @flags: vm_flags
+ * @pgoff: vm_pgoff in pages
+ * @ino: inode number of the file, 0 for none
+ * @dev: dev_t of the file's file system
+ */
+struct svma_core_extent {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 flags;
+	svma_u64 pgoff;
+	svma_u64 ino;
+	svma_u32 dev;
+	svma_u32 reserved;
+};
+
+/**
+ * struct svma_scene - what an operation touched, and what both sides held where they first differed
+ * @start: of the hull of all that was compared or adopted; equal to @end when nothing was
+ * @end: first byte after it
+ * @predicted_address: of a search: the shadow's answer, 0 for -ENOMEM
+ * @ranges: how many of @range are filled in
+ * @vmas: how many of @vma are filled in
+ * @predicted: how many of @predicted_map are filled in
+ * @observed: how many of @observed_map are filled in
+ * @cut: the hull holds more VMAs than are listed
+ * @captured: something differed, and the two maps are what both sides held before anything was adopted
+ * @complete: @vma was filled in by the call that gave the scene; else all but the maps is of an earlier one
+ * @range: the parts of the hull that were touched
+ * @vma: what the shadow holds in @range afterwards, in address order
+ * @predicted_map: the shadow's VMAs around the first difference
+ * @observed_map: the live ones
+ */
+struct svma_scene {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 predicted_address;
+	svma_u32 ranges;
+	svma_u32 vmas;
+	svma_u32 predicted;
+	svma_u32 observed;
+	svma_u8 cut;
+	svma_u8 captured;
+	svma_u8 complete;
+	svma_u8 reserved[5];
+	struct {
+		svma_u64 start;
+		svma_u64 end;
+	} range[SVMA_CORE_SCENE_RANGES];
+	struct svma_core_extent vma[SVMA_CORE_SCENE_EXTENTS];
+	struct svma_core_extent predicted_map[SVMA_CORE_SIDE_EXTENTS];
+	struct svma_core_extent observed_map[SVMA_CORE_SIDE_EXTENTS];
+};
+
 /**
  * struct svma_verdict - what a comparison found; the caller clears it before the call
  * @compared: single answers compared: VMAs and counters
@@ -187,6 +249,8 @@ struct svma_mismatch {
  * @mismatches: how many of @mismatch are filled in
  * @facts_by_kind: @facts, by enum svma_fact
  * @mismatch: the first ones
+ * @scene: out: what was touched and seen; belongs to the shadow and lasts until the next call on it. It is not a
+ *	   part of the verdict because verdicts live on the stacks of probe handlers
  */
 struct svma_verdict {
 	svma_u32 compared;
@@ -199,6 +263,7 @@ struct svma_verdict {
 	svma_u8 reserved;
 	svma_u8 facts_by_kind[SVMA_CORE_FACTS];
 	struct svma_mismatch mismatch[2];
+	struct svma_scene *scene;
 };
 
 /**
@@ -346,6 +411,12 @@ void svma_core_release(struct svma_shadow *shadow, const void *mm, int downgrade
  * svma_core_anon_vma - a fault gave a VMA its anon_vma
  */
 void svma_core_anon_vma(struct svma_shadow *shadow, const struct svma_live_vma *vma);
+
+/**
+ * svma_core_survey - the whole layout as a scene, for what has no operation: an attach, a resync
+ * Return: the shadow's scene, which lasts until the next call on it.
+ */
+const struct svma_scene *svma_core_survey(struct svma_shadow *shadow);
 
 /* Questions. -ENOENT when there is no such VMA. */
 void svma_core_totals(const struct svma_shadow *shadow, struct svma_live_totals *out);

@@ -2,11 +2,22 @@
 #include "replay/compare.hpp"
 
 #include "replay/facts.hpp"
+#include "replay/scene.hpp"
 
 // Always last.
 #include "enforce.hpp"
 
 namespace svma {
+namespace {
+
+AddrRange hull_of(const Vma* vma, const svma_live_vma* live) {
+  AddrRange hull = live != nullptr ? range_of(*live) : AddrRange{vma->vm_start, vma->vm_end};
+  if (vma != nullptr && vma->vm_start < hull.start) hull.start = vma->vm_start;
+  if (vma != nullptr && vma->vm_end > hull.end) hull.end = vma->vm_end;
+  return hull;
+}
+
+}  // namespace
 
 bool compare_value(svma_verdict& verdict, u32 field, u64 predicted, u64 observed) {
   ++verdict.compared;
@@ -25,7 +36,19 @@ bool compare_value(svma_verdict& verdict, u32 field, u64 predicted, u64 observed
   return false;
 }
 
+void Comparer::touch(AddrRange range) {
+  if (verdict_.scene != nullptr) svma::touch(*verdict_.scene, range);
+}
+
+void Comparer::capture(AddrRange around) {
+  if (verdict_.scene != nullptr) svma::capture(*verdict_.scene, space_, mm_, around);
+}
+
+// Where nothing better is known, the neighbourhood is that of the operation.
 svma_mismatch* Comparer::new_mismatch(u32 field) {
+  if (verdict_.scene != nullptr && verdict_.scene->ranges != 0) {
+    capture({VirtAddr(verdict_.scene->start), VirtAddr(verdict_.scene->end)});
+  }
   constexpr u32 kRoom = sizeof(verdict_.mismatch) / sizeof(verdict_.mismatch[0]);
   if (verdict_.mismatches >= kRoom) return nullptr;
   svma_mismatch* m = &verdict_.mismatch[verdict_.mismatches++];
@@ -41,6 +64,7 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
     return;
   }
   ++verdict_.divergent;
+  if (vma != nullptr || live != nullptr) capture(hull_of(vma, live));
   svma_mismatch* m = new_mismatch(field);
   if (m == nullptr) return;
   m->has_predicted = vma != nullptr;
@@ -76,10 +100,7 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
   if (vma == nullptr || live == nullptr || vma->vm_start.value() != live->start ||
       vma->vm_end.value() != live->end) {
     count(SVMA_CORE_FIELD_LAYOUT, vma, live);
-    AddrRange hull = live != nullptr ? range_of(*live) : AddrRange{vma->vm_start, vma->vm_end};
-    if (vma != nullptr && vma->vm_start < hull.start) hull.start = vma->vm_start;
-    if (vma != nullptr && vma->vm_end > hull.end) hull.end = vma->vm_end;
-    adopt_layout(hull);
+    adopt_layout(hull_of(vma, live));
     return;
   }
   const u32 field = differing_field(*vma, *live);
@@ -93,6 +114,7 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
 }
 
 void Comparer::compare_layout(AddrRange range) {
+  touch(range);
   Vma* below = nullptr;
   space_.find_vma_prev(range.start, &below);
   VirtAddr cursor = below != nullptr ? below->vm_start : VirtAddr(0);
@@ -116,6 +138,8 @@ void Comparer::compare_layout(AddrRange range) {
 }
 
 void Comparer::adopt_layout(AddrRange range) {
+  touch(range);
+  capture(range);
   // No VMA of the shadow may straddle the border of what is replaced.
   while (Vma* vma = space_.find_vma_intersection(range)) {
     if (vma->vm_start < range.start) range.start = vma->vm_start;

@@ -34,6 +34,8 @@ class Comparer {
   void compare_counter(u32 field, u64 predicted, u64 observed, bool announced);
   void count(u32 field, const Vma* vma, const svma_live_vma* live);
   svma_mismatch* new_mismatch(u32 field);
+  void touch(AddrRange range);
+  void capture(AddrRange around);
 
   AddressSpace& space_;
   const void* mm_;
