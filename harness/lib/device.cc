@@ -245,4 +245,11 @@ DivergenceReports Device::divergences(uint32_t capacity) {
   return result;
 }
 
+std::optional<std::string> Device::task_of_report(uint32_t index) {
+  auto question = sized<svma_report>();
+  question.index = index;
+  if (call(SVMA_IOC_REPORT, &question) != 0) return std::nullopt;
+  return std::string(question.task, strnlen(question.task, sizeof(question.task)));
+}
+
 }  // namespace svma

@@ -58,6 +58,9 @@ class Device : public ShadowSource {
   svma_stats stats(uint32_t flags);
   std::vector<svma_probe> probes();
   DivergenceReports divergences(uint32_t capacity);
+  // Name of the task behind report `index` of divergences(), at that moment; nullopt when the
+  // module does not tell.
+  std::optional<std::string> task_of_report(uint32_t index);
 
   // ShadowSource.
   std::optional<ShadowView> snapshot(uint64_t mm_id) override;

@@ -101,6 +101,7 @@ Finding to_finding(const svma_divergence& report) {
   finding.mm_id = report.mm_id;
   finding.pid = report.pid;
   finding.comm.assign(report.comm, strnlen(report.comm, sizeof(report.comm)));
+  finding.step = parse_step_name(finding.comm);
   finding.operation = operation_name(report.operation);
   finding.args.assign(std::begin(report.args), std::end(report.args));
   finding.result = report.result;

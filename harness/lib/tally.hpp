@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/compare.hpp"
+#include "lib/step_name.hpp"
 #include "uapi/svma.h"
 
 namespace svma {
@@ -47,7 +48,8 @@ struct Finding {
   uint64_t mm_id = 0;
   pid_t pid = 0;
   std::string comm;
-  std::string operation;  // "" when not known
+  std::optional<StepName> step;  // of svma-generate, when the task's name says one
+  std::string operation;         // "" when not known
   std::vector<uint64_t> args;
   int64_t result = 0;
   uint64_t seq = 0;
