@@ -197,6 +197,7 @@ int SeedRun::run() {
   choose_steps();
   program_.verbose = options_.verbose;
   program_.world.set_up(mode_.huge);
+  choose_limits();  // threads inherit capabilities and personality
   for (unsigned i = 0; i < options_.threads; ++i) {
     workers_.push_back(std::make_unique<Worker>());
     lines_.push_back(std::make_unique<Line>(options_.verbose));
@@ -208,7 +209,6 @@ int SeedRun::run() {
     }).detach();
   }
   while (waiting_ + 1 < options_.threads) waiting_.wait(waiting_);
-  choose_limits();
   volatile char stack[256 * 1024];  // faulted in now, while no limit is low
   for (size_t i = 0; i < sizeof(stack); i += kPage) stack[i] = 0;
   program_.world.keep_what_is_mapped();
