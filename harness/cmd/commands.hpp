@@ -17,6 +17,7 @@ struct Invocation {
 inline const CLI::Range kPidRange(1, 4194304);
 
 void add_check(CLI::App& app, Invocation& invocation);
+void add_generate(CLI::App& app, Invocation& invocation);
 void add_maps(CLI::App& app, Invocation& invocation);
 void add_tree(CLI::App& app, Invocation& invocation);
 void add_gaps(CLI::App& app, Invocation& invocation);

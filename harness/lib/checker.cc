@@ -15,6 +15,7 @@ constexpr int kTriesPerMoment = 3;         // of a target that moves while it is
 constexpr unsigned kMovedUntilFreeze = 5;  // moments in a row
 constexpr uint64_t kStatusEvery = 10;  // samples of one mm between two readings of /proc/PID/status
 constexpr unsigned kLookups = 8;       // find_vma questions per sample
+constexpr int kMaxOfOneKind = 8;       // reports of the same field after the same operation
 constexpr std::chrono::milliseconds kFreezeLimit(500);
 
 // The cheap roads always, the slow ones at the first sample, now and then, and at the end.
@@ -22,6 +23,20 @@ Depth depth_of(uint64_t samples, bool final_look) {
   return {.status = final_look || samples % kStatusEvery == 0,
           .smaps = final_look || samples == 0,
           .lookups = kLookups};
+}
+
+// Where a generator's process stands now: at the step that made the difference, or a little later.
+std::optional<StepName> step_of(pid_t pid) {
+  const std::string name = read_proc_file(fmt::format("/proc/{}/comm", pid)).value_or("");
+  return parse_step_name(name.substr(0, name.find('\n')));
+}
+
+// A report lists few of each kind, so that the frequent ones leave room for the others.
+bool is_news(const std::vector<Finding>& list, const Finding& finding) {
+  return std::count_if(list.begin(), list.end(), [&finding](const Finding& other) {
+           return other.operation == finding.operation &&
+                  other.difference.field == finding.difference.field;
+         }) < kMaxOfOneKind;
 }
 
 }  // namespace
@@ -100,6 +115,7 @@ void Checker::keep_differences(State& state, const Sample& sample) {
     finding.mm_id = state.summary.mm_id;
     finding.pid = state.summary.pid;
     finding.comm = state.summary.comm;
+    finding.step = step_of(finding.pid);
     finding.seq = sample.seq;
     finding.last_equal_seq = state.equal_seq;
     if (again.outcome == Outcome::kCompared) {
@@ -118,9 +134,11 @@ void Checker::collect_reports() {
     ++reports_seen_;
     const svma_divergence& found = report->divergence;
     auto& list = found.unmodelled ? unmodelled_ : reports_;
-    if (list.size() >= kMaxFindings) continue;
     Finding finding = to_finding(found);
+    if (list.size() >= kMaxFindings || !is_news(list, finding)) continue;
     finding.report = *report;
+    finding.step =
+        parse_step_name(std::string(report->task, strnlen(report->task, sizeof(report->task))));
     if (const auto journal = device_.journal(found.mm_id, 0))
       finding.before = leading_to(journal->entries, found.seq);
     list.push_back(std::move(finding));

@@ -78,6 +78,10 @@ Json to_json(const Finding& finding) {
       {"found_by", finding.found_by}, {"road", difference.road}, {"mm_id", finding.mm_id},
       {"pid", finding.pid},           {"comm", finding.comm},    {"field", difference.field},
   };
+  if (finding.step) {
+    json["generator_seed"] = finding.step->seed;
+    json["generator_step"] = finding.step->step;
+  }
   json["address"] = difference.address ? Json(hex(difference.address)) : Json();
   json["shadow"] = difference.shadow;
   json["live"] = difference.live;

@@ -136,6 +136,8 @@ std::string finding_text(const Finding& finding) {
   const Difference& difference = finding.difference;
   std::string text =
       fmt::format("divergence: {} of process {} ({})", difference.field, finding.pid, finding.comm);
+  if (finding.step)
+    text += fmt::format(", seed {} step {},", finding.step->seed, finding.step->step);
   if (difference.address) text += fmt::format(" at {:x}", difference.address);
   text += fmt::format(", found by the {} ({})", finding.found_by, difference.road);
   if (finding.confirmed) text += *finding.confirmed ? ", confirmed" : ", gone when read again";

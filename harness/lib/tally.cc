@@ -110,6 +110,7 @@ Finding to_finding(const svma_divergence& report) {
   finding.mm_id = report.mm_id;
   finding.pid = report.pid;
   finding.comm.assign(report.comm, strnlen(report.comm, sizeof(report.comm)));
+  finding.step = parse_step_name(finding.comm);
   finding.operation = operation_name(report.operation);
   finding.call = call_text(report.operation, Arguments(report.args), place.start, place.end);
   finding.result_text = result_text(report.operation, report.result);

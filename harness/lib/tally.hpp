@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/compare.hpp"
+#include "lib/step_name.hpp"
 #include "uapi/svma.h"
 
 namespace svma {
@@ -48,8 +49,9 @@ struct Finding {
   uint64_t mm_id = 0;
   pid_t pid = 0;
   std::string comm;
-  std::string operation;  // "" when not known
-  std::string call;       // the operation with its arguments in words
+  std::optional<StepName> step;  // of svma-generate, when the task's name says one
+  std::string operation;         // "" when not known
+  std::string call;              // the operation with its arguments in words
   std::vector<uint64_t> args;
   int64_t result = 0;
   std::string result_text;  // in words

@@ -48,6 +48,7 @@ struct Options {
   double timeout_s = 0;
   uint32_t map_count = 0;
   bool verbose = false;
+  bool quiet = false;
   bool no_name = false;
   bool aslr = false;
   bool list = false;
@@ -196,6 +197,7 @@ int SeedRun::run() {
   choose_steps();
   program_.verbose = options_.verbose;
   program_.world.set_up(mode_.huge);
+  choose_limits();  // threads inherit capabilities and personality
   for (unsigned i = 0; i < options_.threads; ++i) {
     workers_.push_back(std::make_unique<Worker>());
     lines_.push_back(std::make_unique<Line>(options_.verbose));
@@ -207,7 +209,6 @@ int SeedRun::run() {
     }).detach();
   }
   while (waiting_ + 1 < options_.threads) waiting_.wait(waiting_);
-  choose_limits();
   volatile char stack[256 * 1024];  // faulted in now, while no limit is low
   for (size_t i = 0; i < sizeof(stack); i += kPage) stack[i] = 0;
   program_.world.keep_what_is_mapped();
@@ -216,6 +217,7 @@ int SeedRun::run() {
   work(0);
   for (unsigned ended; (ended = ended_) < options_.threads;) ended_.wait(ended);
 
+  if (options_.quiet) _exit(0);
   Line result(true);
   result.add("seed {} ops {} failed {} digest {:016x}", options_.seed, executed_.load(),
              failed_.load(), digest_.load());
@@ -266,6 +268,7 @@ std::vector<std::string> child_arguments(const Options& options, uint32_t seed) 
   if (!options.skip.empty()) arguments.push_back("--skip=" + joined(options.skip));
   if (!options.steps.empty()) arguments.push_back("--steps=" + options.steps);
   if (options.verbose) arguments.push_back("--verbose");
+  if (options.quiet) arguments.push_back("--quiet");
   if (options.no_name) arguments.push_back("--no-name");
   return arguments;
 }
@@ -366,6 +369,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--map-count", options.map_count,
                  "Lower the system's limit of mappings per process meanwhile");
   app.add_flag("--verbose", options.verbose, "Print each step");
+  app.add_flag("--quiet", options.quiet, "Print nothing, not even a line per seed");
   app.add_flag("--no-name", options.no_name, "Don't name threads after their steps");
   app.add_flag("--aslr", options.aslr, "Let the kernel place things at random");
   app.add_flag("--list", options.list, "Print the names of the calls");
