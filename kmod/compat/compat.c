@@ -7,6 +7,7 @@
 
 static int *max_map_count;
 static unsigned long *stack_guard_gap_bytes;
+static unsigned long topdown_search;
 
 /* v5.7 (0bd476e6c671) took the export of kallsyms_lookup_name() away; a kprobe still knows its address. */
 static unsigned long (*find_lookup_name(void))(const char *)
@@ -31,6 +32,11 @@ int svma_compat_init(void)
 	}
 	max_map_count = (int *)lookup("sysctl_max_map_count");
 	stack_guard_gap_bytes = (unsigned long *)lookup("stack_guard_gap");
+	topdown_search = lookup("arch_get_unmapped_area_topdown");
+	if (!topdown_search) {
+		pr_err("svma: arch_get_unmapped_area_topdown is not in kallsyms\n");
+		return -ENOENT;
+	}
 	if (!max_map_count || !stack_guard_gap_bytes) {
 		pr_err("svma: %s is not in kallsyms; is CONFIG_KALLSYMS_ALL on?\n",
 		       max_map_count ? "stack_guard_gap" : "sysctl_max_map_count");
@@ -47,6 +53,12 @@ unsigned int svma_max_map_count(void)
 unsigned long svma_stack_guard_gap(void)
 {
 	return *stack_guard_gap_bytes;
+}
+
+/* v6.10 (529ce23a764f) replaced the pointer by a flag of the mm. */
+bool svma_mm_topdown(const struct mm_struct *mm)
+{
+	return (unsigned long)mm->get_unmapped_area == topdown_search;
 }
 
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr)

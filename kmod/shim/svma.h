@@ -212,6 +212,8 @@ int svma_resync(struct svma_tracked *t);
 
 void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out);
 void svma_live_file(struct file *file, struct svma_live_vma *out);
+/* What bounds a search in @mm; the caller holds a user of it (mm_users). */
+void svma_live_limits(const struct mm_struct *mm, struct svma_limits *out);
 u32 svma_live_policy(struct mempolicy *policy);
 u32 svma_live_name(struct anon_vma_name *name);
 
