@@ -22,6 +22,7 @@ Json to_json(const Totals& totals);
 Json to_json(const Tree& tree);
 Json to_json(const std::vector<FreeRange>& gaps);
 Json to_json(const svma_stats& stats);
+Json to_json(const svma_facts& facts);
 Json to_json(std::span<const svma_probe> probes);
 
 // "0x7ffd1000".
