@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   svma::add_tree(app, invocation);
   svma::add_gaps(app, invocation);
   svma::add_journal(app, invocation);
+  svma::add_why(app, invocation);
   svma::add_stat(app, invocation);
   svma::add_probes(app, invocation);
 

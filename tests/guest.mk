@@ -35,11 +35,11 @@ $(B)/tests/abi/layout_cxx.o: tests/abi/layout_cxx.cc tests/abi/layout.h uapi/svm
 
 .PHONY: guest-test load-unload-test abi-test lint
 
-guest-test: $(guest-test-dir)/guest-tests $(KMOD) $(VM_READY) ## test the module in a guest
+guest-test: $(guest-test-dir)/guest-tests $(KMOD) $(HARNESS) $(VM_READY) ## test the module in a guest
 	$(Q)rm -rf $(guest-test-dir)/payload $(guest-test-dir)/out
 	$(Q)mkdir -p $(guest-test-dir)/payload/bin $(guest-test-dir)/out
 	$(Q)cp $(KMOD) tests/vm/run.sh tests/vm/load_unload.sh $(guest-test-dir)/payload/
-	$(Q)cp $(guest-test-dir)/guest-tests $(wildcard $(B)/harness/svma) $(guest-test-dir)/payload/bin/
+	$(Q)cp $(guest-test-dir)/guest-tests $(HARNESS) $(guest-test-dir)/payload/bin/
 	$(Q)strip --strip-debug $(guest-test-dir)/payload/bin/*
 	@echo "  VM      guest-tests on $(KERNEL)"
 	$(Q)$(RUN_VM) --smp $(SMP) --mem $(MEM) --timeout $(GUEST_TIMEOUT) --payload $(guest-test-dir)/payload \

@@ -240,7 +240,7 @@ struct svma_gap {
 	__u64 length;
 	__u64 low_limit;	/* inclusive */
 	__u64 high_limit;	/* exclusive */
-	__u64 align_mask;
+	__u64 align_mask;	/* alignment - 1, or, as the kernel's callers say it, without the bits in a page */
 	__u64 align_offset;
 	__u64 result;		/* out */
 	__u64 seq;		/* out */
@@ -456,17 +456,18 @@ enum svma_condition_id {
 	SVMA_CONDITION_CLOSE = 6,	/* no vm_ops->close; values: 1 where there is one */
 	SVMA_CONDITION_UFFD = 7,
 	SVMA_CONDITION_NAME = 8,
-	SVMA_CONDITION_ANON_VMA = 9,	/* same, or one is missing and the chain is singular; values: identities */
-	SVMA_CONDITION_SINGULAR = 10,	/* matters only where one anon_vma is missing; values: 1 singular */
+	SVMA_CONDITION_ANON_VMA = 9,	/* same, or one is missing; values: identities */
+	SVMA_CONDITION_SINGULAR = 10,	/* asked where one is missing: neighbour's chain is singular; values: 1 or 0 */
 	SVMA_CONDITION_PGOFF = 11,	/* they continue each other; values: wanted and found, in pages */
 	SVMA_CONDITION_COUNT = 16,	/* room in arrays */
 };
 
+/* Values are filled in where there is a neighbour. Next to a hole, what follows ADJACENT is answered, not asked. */
 struct svma_condition {
-	__u64 lower;		/* value on the lower side */
+	__u64 lower;		/* value on the lower side; PGOFF: what must follow the lower VMA */
 	__u64 upper;
 	__u32 asked;		/* 1: this kernel asks it in this situation */
-	__u32 held;		/* 1: it holds */
+	__u32 held;		/* 1: it holds; all asked ones hold: mergeable */
 };
 
 /*
@@ -503,7 +504,7 @@ struct svma_limits {
 	__u64 low_limit;	/* out: inclusive */
 	__u64 high_limit;	/* out: exclusive */
 	__u64 fallback_low;	/* out: bottom-up search after a failed one from the top */
-	__u64 fallback_high;	/* out */
+	__u64 fallback_high;	/* out; 0: there is no second search */
 	__u64 task_size;	/* out */
 	__u64 stack_guard_gap;	/* out: bytes */
 };

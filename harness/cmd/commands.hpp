@@ -3,7 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
+#include <string>
+#include <utility>
 
 namespace svma {
 
@@ -16,12 +19,19 @@ struct Invocation {
 // PID_MAX_LIMIT of the kernel.
 inline const CLI::Range kPidRange(1, 4194304);
 
+// "7ffe1000" or "0x7ffe1000". Throws when it is no hexadecimal number.
+uint64_t parse_address(const std::string& text);
+
+// "LO-HI" as parse_address() reads each; LO < HI.
+std::pair<uint64_t, uint64_t> parse_range(const std::string& text);
+
 void add_check(CLI::App& app, Invocation& invocation);
 void add_generate(CLI::App& app, Invocation& invocation);
 void add_maps(CLI::App& app, Invocation& invocation);
 void add_tree(CLI::App& app, Invocation& invocation);
 void add_gaps(CLI::App& app, Invocation& invocation);
 void add_journal(CLI::App& app, Invocation& invocation);
+void add_why(CLI::App& app, Invocation& invocation);
 void add_stat(CLI::App& app, Invocation& invocation);
 void add_probes(CLI::App& app, Invocation& invocation);
 

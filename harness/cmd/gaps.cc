@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <utility>
 
 #include "cmd/commands.hpp"
 #include "lib/error.hpp"
@@ -18,34 +19,63 @@ struct GapOptions {
   pid_t pid = 0;
   uint64_t length = 0;  // 0: list all
   uint64_t align = kPageSize;
-  uint64_t low = 0x10000;  // vm.mmap_min_addr of Debian
-  uint64_t high = kTaskSize;
+  std::string limit;  // "LO-HI"; empty: those of a plain mmap()
   bool bottom_up = false;
 };
 
-int search(Device& device, const GapOptions& options, bool json) {
-  if (options.align == 0 || (options.align & (options.align - 1)) != 0)
-    throw Error("gaps: --align {} is not a power of two", options.align);
+// vm.mmap_min_addr of Debian: what is below can't be mapped by anybody but root.
+constexpr uint64_t kLowest = 0x10000;
+
+svma_gap question_of(const GapOptions& options, const svma_limits& limits) {
   svma_gap question{};
   question.pid = options.pid;
-  question.flags = options.bottom_up ? 0 : SVMA_GAP_TOPDOWN;
-  question.length = options.length;
-  question.low_limit = options.low;
-  question.high_limit = options.high;
-  question.align_mask = options.align - 1;
-  const auto address = device.gap(question);
-  if (json)
-    fmt::print("{}\n", json_text(Json{{"address", address ? Json(hex(*address)) : Json()}}));
-  else
+  question.mm_id = limits.mm_id;
+  // As mmap() does; the mask as its callers give it, which decides how much room is asked for.
+  question.length = (options.length + kPageSize - 1) & ~(kPageSize - 1);
+  question.align_mask = (options.align - 1) & ~(kPageSize - 1);
+  question.flags = limits.topdown && !options.bottom_up ? SVMA_GAP_TOPDOWN : 0;
+  if (!options.limit.empty()) {
+    const auto [low, high] = parse_range(options.limit);
+    question.low_limit = low;
+    question.high_limit = high;
+  } else if (limits.topdown && options.bottom_up) {
+    question.low_limit = limits.fallback_low;
+    question.high_limit = limits.fallback_high;
+  } else {
+    question.low_limit = limits.low_limit;
+    question.high_limit = limits.high_limit;
+  }
+  return question;
+}
+
+int search(Device& device, const TreeSnapshot& snapshot, const GapOptions& options, bool json) {
+  if (options.align == 0 || (options.align & (options.align - 1)) != 0)
+    throw Error("gaps: --align {} is not a power of two", options.align);
+  auto limits = device.limits(snapshot.mm.mm_id);
+  if (!limits) throw Error("process {}: it ended before it could be asked", options.pid);
+  const svma_gap question = question_of(options, *limits);
+  // A range or a direction of one's own is searched as it is.
+  if (!options.limit.empty() || options.bottom_up) limits->fallback_high = 0;
+  const auto address = device.place(question, *limits);
+  if (!json) {
     fmt::print("{}\n", address ? hex(*address) : "no room");
+    return kExitEqual;
+  }
+  fmt::print("{}\n", json_text(Json{{"address", address ? Json(hex(*address)) : Json()},
+                                    {"length", question.length},
+                                    {"top_down", (question.flags & SVMA_GAP_TOPDOWN) != 0},
+                                    {"low_limit", hex(question.low_limit)},
+                                    {"high_limit", hex(question.high_limit)}}));
   return kExitEqual;
 }
 
 int show_gaps(const GapOptions& options, bool json) {
   Device device;
   const TreeSnapshot snapshot = shadow_of(device, options.pid);
-  if (options.length != 0) return search(device, options, json);
-  const auto gaps = free_ranges(layout_of(snapshot), options.low, options.high);
+  if (options.length != 0) return search(device, snapshot, options, json);
+  const auto [low, high] =
+      options.limit.empty() ? std::pair(kLowest, kTaskSize) : parse_range(options.limit);
+  const auto gaps = free_ranges(layout_of(snapshot), low, high);
   if (json)
     fmt::print("{}\n", json_text(to_json(gaps)));
   else
@@ -63,9 +93,10 @@ void add_gaps(CLI::App& app, Invocation& invocation) {
   command->add_option("--len", options->length, "Search room for so many bytes (K, M, G)")
       ->transform(size);
   command->add_option("--align", options->align, "Alignment in bytes")->transform(size);
-  command->add_option("--low", options->low, "Lowest start, inclusive");
-  command->add_option("--high", options->high, "End of the search, exclusive");
-  command->add_flag("--bottom-up", options->bottom_up, "Search from the low end");
+  command->add_option("--limit", options->limit,
+                      "Search LO-HI only, hexadecimal; default: where a plain mmap() searches");
+  command->add_flag("--bottom-up", options->bottom_up,
+                    "Search from the low end, as the legacy layout and MAP_32BIT do");
   command->callback([&invocation, options] {
     invocation.run = [&invocation, options] { return show_gaps(*options, invocation.json); };
   });

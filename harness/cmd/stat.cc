@@ -14,11 +14,16 @@ void add_stat(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("stat", "Show the module's statistics");
   command->callback([&invocation] {
     invocation.run = [&invocation] {
-      const svma_stats stats = Device().stats(SVMA_STATS_MODULE);
-      if (invocation.json)
-        fmt::print("{}\n", json_text(to_json(stats)));
-      else
-        fmt::print("{}", stats_text(stats));
+      Device device;
+      const svma_stats stats = device.stats(SVMA_STATS_MODULE);
+      const auto facts = device.facts(SVMA_STATS_MODULE);
+      if (invocation.json) {
+        Json json = to_json(stats);
+        if (facts) json["facts_by_kind"] = to_json(*facts);
+        fmt::print("{}\n", json_text(json));
+      } else {
+        fmt::print("{}{}", stats_text(stats), facts ? facts_text(*facts) : "");
+      }
       return kExitEqual;
     };
   });

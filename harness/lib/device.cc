@@ -217,6 +217,44 @@ std::optional<uint64_t> Device::gap(svma_gap question) {
   return question.result;
 }
 
+std::optional<svma_limits> Device::limits(uint64_t mm_id) {
+  auto question = sized<svma_limits>();
+  question.mm_id = mm_id;
+  switch (int error = call(SVMA_IOC_LIMITS, &question)) {
+    case 0:
+      return question;
+    case ENOENT:
+    case ESRCH:
+      return std::nullopt;
+    default:
+      throw Error("{}: limits: {}", SVMA_DEVICE, errno_text(error));
+  }
+}
+
+std::optional<uint64_t> Device::place(svma_gap question, const svma_limits& limits) {
+  const auto first = gap(question);
+  if (first || !limits.fallback_high) return first;
+  question.flags = 0;
+  question.low_limit = limits.fallback_low;
+  question.high_limit = limits.fallback_high;
+  return gap(question);
+}
+
+std::optional<svma_why> Device::why(uint64_t mm_id, uint64_t address) {
+  auto question = sized<svma_why>();
+  question.mm_id = mm_id;
+  question.addr = address;
+  if (!call_or_throw(SVMA_IOC_WHY, &question, "why", ENOENT)) return std::nullopt;
+  return question;
+}
+
+std::optional<svma_facts> Device::facts(uint32_t flags) {
+  auto question = sized<svma_facts>();
+  question.flags = flags;
+  if (!call_or_throw(SVMA_IOC_FACTS, &question, "facts", ENOTTY)) return std::nullopt;
+  return question;
+}
+
 svma_stats Device::stats(uint32_t flags) {
   auto question = sized<svma_stats>();
   question.flags = flags;

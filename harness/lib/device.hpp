@@ -56,7 +56,21 @@ class Device : public ShadowSource {
   // Next free address by the shadow's own search; nullopt: no room. REQUIRES: `pid` is tracked.
   std::optional<uint64_t> gap(svma_gap question);
 
+  // What bounds a search for a plain mmap(). nullopt: not tracked, or it ends just now.
+  std::optional<svma_limits> limits(uint64_t mm_id);
+
+  // Where a plain mmap() of `question.length` would go: the search of question.flags within its
+  // limits, and where that fails the second one of `limits`. REQUIRES: `pid` is tracked.
+  std::optional<uint64_t> place(svma_gap question, const svma_limits& limits);
+
+  // The merge conditions of the VMA at an address. nullopt: not tracked.
+  std::optional<svma_why> why(uint64_t mm_id, uint64_t address);
+
   svma_stats stats(uint32_t flags);
+
+  // Facts by kind; nullopt: the module does not count them by kind.
+  std::optional<svma_facts> facts(uint32_t flags);
+
   std::vector<svma_probe> probes();
   DivergenceReports divergences(uint32_t capacity);
 

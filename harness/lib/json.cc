@@ -254,6 +254,13 @@ Json to_json(const svma_stats& stats) {
   return json;
 }
 
+Json to_json(const svma_facts& facts) {
+  Json json = Json::object();
+  for (uint32_t kind = 0; kind < SVMA_FACT_COUNT; ++kind)
+    if (facts.count[kind]) json[fact_name(kind)] = facts.count[kind];
+  return json;
+}
+
 Json to_json(std::span<const svma_probe> probes) {
   Json json = Json::array();
   for (const svma_probe& probe : probes)

@@ -21,6 +21,11 @@ constexpr const char* kFields[] = {
     "anon_vma", "address",   "lookup",   "hiwater_vm", "argument", "result",   "rb_subtree_gap",
 };
 
+constexpr const char* kFacts[] = {
+    "anon_vma", "driver",  "shared anonymous", "fork", "remap event",
+    "failure",  "special", "address",          "file", "resource",
+};
+
 constexpr const char* kHealth[] = {"clean", "suspect", "resyncing", "gone", "starting"};
 
 std::string name_of(std::span<const char* const> names, uint32_t index, const char* kind) {
@@ -34,6 +39,8 @@ std::string operation_name(uint32_t operation) {
 }
 
 std::string field_name(uint32_t field) { return name_of(kFields, field, "field"); }
+
+std::string fact_name(uint32_t fact) { return name_of(kFacts, fact, "fact"); }
 
 std::string health_name(uint32_t health) { return name_of(kHealth, health, "health"); }
 

@@ -13,6 +13,9 @@ std::string operation_name(uint32_t operation);
 // "pgoff" for SVMA_FIELD_PGOFF.
 std::string field_name(uint32_t field);
 
+// "anon_vma" for SVMA_FACT_ANON_VMA.
+std::string fact_name(uint32_t fact);
+
 // "clean" for SVMA_CLEAN.
 std::string health_name(uint32_t health);
 

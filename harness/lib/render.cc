@@ -208,6 +208,14 @@ std::string stats_text(const svma_stats& stats) {
          operations_table(counts);
 }
 
+std::string facts_text(const svma_facts& facts) {
+  std::string text;
+  for (uint32_t kind = 0; kind < SVMA_FACT_COUNT; ++kind)
+    if (facts.count[kind])
+      text += fmt::format("  {:<16}{:>12}\n", fact_name(kind), facts.count[kind]);
+  return text.empty() ? text : fmt::format("  {:<16}{:>12}\n", "fact", "taken") + text;
+}
+
 std::string probes_text(std::span<const svma_probe> probes) {
   std::string text = fmt::format("{:<32}{:<26}{:<8}{:<7}{:<7}{:<9}{:>12}{:>10}\n", "symbol", "role",
                                  "kind", "found", "armed", "required", "hits", "missed");

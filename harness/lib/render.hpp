@@ -42,6 +42,10 @@ std::string tree_text(const Tree& tree);
 std::string gaps_text(const std::vector<FreeRange>& gaps);
 
 std::string stats_text(const svma_stats& stats);
+
+// One line per kind of fact that occurred, with a heading.
+std::string facts_text(const svma_facts& facts);
+
 std::string probes_text(std::span<const svma_probe> probes);
 
 }  // namespace svma

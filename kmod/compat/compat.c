@@ -20,6 +20,7 @@ static const struct {
 	{ "mmap_min_addr", (void **)&mmap_min_addr_bytes },
 	{ "sysctl_overcommit_memory", (void **)&overcommit_memory },
 };
+static unsigned long topdown_search;
 
 /* v5.7 (0bd476e6c671) took the export of kallsyms_lookup_name() away; a kprobe still knows its address. */
 static unsigned long (*find_lookup_name(void))(const char *)
@@ -41,6 +42,11 @@ int svma_compat_init(void)
 
 	if (!lookup) {
 		pr_err("svma: kallsyms_lookup_name can't be found; is CONFIG_KPROBES on?\n");
+		return -ENOENT;
+	}
+	topdown_search = lookup("arch_get_unmapped_area_topdown");
+	if (!topdown_search) {
+		pr_err("svma: arch_get_unmapped_area_topdown is not in kallsyms\n");
 		return -ENOENT;
 	}
 	for (i = 0; i < ARRAY_SIZE(variables); i++) {
@@ -71,6 +77,12 @@ unsigned long svma_mmap_min_addr(void)
 int svma_overcommit_memory(void)
 {
 	return READ_ONCE(*overcommit_memory);
+}
+
+/* v6.10 (529ce23a764f) replaced the pointer by a flag of the mm. */
+bool svma_mm_topdown(const struct mm_struct *mm)
+{
+	return (unsigned long)mm->get_unmapped_area == topdown_search;
 }
 
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr)

@@ -33,6 +33,9 @@ int svma_overcommit_memory(void);
  */
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr);
 
+/* Whether a plain mmap() in @mm is placed from the top down; false for the legacy layout. */
+bool svma_mm_topdown(const struct mm_struct *mm);
+
 /* The n-th argument, counted from 0, of the function whose first instruction was hit. */
 unsigned long svma_arg(struct pt_regs *regs, unsigned int n);
 

@@ -295,6 +295,14 @@ static int do_find(struct svma_session *session, struct svma_find *arg)
 	return 0;
 }
 
+/* All ones below a power of two, or what is left of that in whole pages, as the kernel's callers say it. */
+static bool is_align_mask(u64 mask)
+{
+	if (mask & PAGE_MASK && !(mask & ~PAGE_MASK))
+		mask |= ~PAGE_MASK;
+	return !(mask & (mask + 1));
+}
+
 static int do_gap(struct svma_session *session, struct svma_gap *arg)
 {
 	struct svma_gap_query query = {
@@ -312,7 +320,7 @@ static int do_gap(struct svma_session *session, struct svma_gap *arg)
 	if (arg->flags & ~SVMA_GAP_TOPDOWN || arg->reserved)
 		return -EINVAL;
 	if (!arg->length || !PAGE_ALIGNED(arg->length) || arg->low_limit > arg->high_limit ||
-	    arg->high_limit > TASK_SIZE_MAX || (arg->align_mask & (arg->align_mask + 1)))
+	    arg->high_limit > TASK_SIZE_MAX || !is_align_mask(arg->align_mask))
 		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
@@ -326,6 +334,84 @@ static int do_gap(struct svma_session *session, struct svma_gap *arg)
 	svma_tracked_put(t);
 	arg->error = err ? ENOMEM : 0;
 	arg->result = err ? 0 : result;
+	return 0;
+}
+
+static int do_limits(struct svma_session *session, struct svma_limits *arg)
+{
+	struct svma_tracked *t;
+	int err = -ESRCH;
+
+	if (arg->flags)
+		return -EINVAL;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t)
+		return -ENOENT;
+	arg->mm_id = t->id;
+	if (mmget_not_zero(t->mm)) {
+		svma_live_limits(t->mm, arg);
+		mmput(t->mm);
+		err = 0;
+	}
+	svma_tracked_put(t);
+	return err;
+}
+
+static_assert(SVMA_CORE_CONDITIONS <= SVMA_CONDITION_COUNT);
+static_assert(SVMA_CORE_CONDITION_FILE == SVMA_CONDITION_FILE);
+static_assert(SVMA_CORE_CONDITION_UFFD == SVMA_CONDITION_UFFD);
+static_assert(SVMA_CORE_CONDITION_ANON_VMA == SVMA_CONDITION_ANON_VMA);
+static_assert(SVMA_CORE_CONDITION_PGOFF == SVMA_CONDITION_PGOFF);
+
+/* Kernel objects leave the module as hashes only. */
+static void record_conditions(const struct svma_merge_answer *from, struct svma_condition *to)
+{
+	static const u32 identities = BIT(SVMA_CONDITION_FILE) | BIT(SVMA_CONDITION_UFFD) |
+				      BIT(SVMA_CONDITION_ANON_VMA);
+	u32 i;
+
+	for (i = 0; i < SVMA_CORE_CONDITIONS; i++) {
+		bool hide = identities & BIT(i);
+
+		to[i].lower = hide ? svma_hash(from[i].lower) : from[i].lower;
+		to[i].upper = hide ? svma_hash(from[i].upper) : from[i].upper;
+		to[i].asked = from[i].asked;
+		to[i].held = from[i].held;
+	}
+}
+
+static int do_why(struct svma_session *session, struct svma_why *arg)
+{
+	struct svma_merge_report *report;
+	struct svma_tracked *t;
+
+	if (arg->flags)
+		return -EINVAL;
+	report = kzalloc(sizeof(*report), GFP_KERNEL);
+	if (!report)
+		return -ENOMEM;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t) {
+		kfree(report);
+		return -ENOENT;
+	}
+	spin_lock(&t->lock);
+	arg->mm_id = t->id;
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	svma_core_why(t->shadow, arg->addr, report);
+	spin_unlock(&t->lock);
+	svma_tracked_put(t);
+	arg->found = report->found;
+	arg->mergeable = report->mergeable;
+	svma_record(&report->vma, &arg->vma);
+	svma_record(&report->prev, &arg->prev);
+	svma_record(&report->next, &arg->next);
+	memset(arg->with_prev, 0, sizeof(arg->with_prev));
+	memset(arg->with_next, 0, sizeof(arg->with_next));
+	record_conditions(report->with_prev, arg->with_prev);
+	record_conditions(report->with_next, arg->with_next);
+	kfree(report);
 	return 0;
 }
 
@@ -494,6 +580,8 @@ union svma_argument {
 	struct svma_facts facts;
 	struct svma_journal journal;
 	struct svma_report report;
+	struct svma_why why;
+	struct svma_limits limits;
 };
 
 static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
@@ -527,6 +615,10 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_journal(session, &arg->journal);
 	case _IOC_NR(SVMA_IOC_REPORT):
 		return do_report(session, &arg->report);
+	case _IOC_NR(SVMA_IOC_WHY):
+		return do_why(session, &arg->why);
+	case _IOC_NR(SVMA_IOC_LIMITS):
+		return do_limits(session, &arg->limits);
 	default:
 		return -ENOTTY;
 	}
@@ -541,6 +633,8 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		[_IOC_NR(SVMA_IOC_FACTS)] = SVMA_IOC_FACTS,
 		[_IOC_NR(SVMA_IOC_JOURNAL)] = SVMA_IOC_JOURNAL,
 		[_IOC_NR(SVMA_IOC_REPORT)] = SVMA_IOC_REPORT,
+		[_IOC_NR(SVMA_IOC_WHY)] = SVMA_IOC_WHY,
+		[_IOC_NR(SVMA_IOC_LIMITS)] = SVMA_IOC_LIMITS,
 	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;

@@ -114,3 +114,26 @@ void svma_os_live_totals(const void *live, struct svma_live_totals *out)
 	out->locked_vm = mm->locked_vm;
 	out->hiwater_vm = mm->hiwater_vm;
 }
+
+/*
+ * arch_get_unmapped_area_topdown() searches below mmap_base and, when that fails, calls
+ * arch_get_unmapped_area(), which searches from mmap_legacy_base up; with the legacy layout that one is all
+ * there is. Both bases are set in exec, before the mm can be tracked, and stay. An address hint above
+ * DEFAULT_MAP_WINDOW or MAP_32BIT would give other limits.
+ */
+void svma_live_limits(const struct mm_struct *mm, struct svma_limits *out)
+{
+	out->topdown = svma_mm_topdown(mm);
+	out->task_size = mm->task_size;
+	out->stack_guard_gap = svma_stack_guard_gap();
+	out->low_limit = mm->mmap_legacy_base;
+	out->high_limit = DEFAULT_MAP_WINDOW;
+	out->fallback_low = 0;
+	out->fallback_high = 0;
+	if (!out->topdown)
+		return;
+	out->fallback_low = out->low_limit;
+	out->fallback_high = out->high_limit;
+	out->low_limit = PAGE_SIZE;
+	out->high_limit = mm->mmap_base;
+}

@@ -8,6 +8,7 @@
 #include "replay/compare.hpp"
 #include "replay/scene.hpp"
 #include "replay/shadow.hpp"
+#include "vma/merge.hpp"
 #include "vma/verify.hpp"
 
 // Always last.
@@ -31,6 +32,22 @@ svma_node node_of(const AddressSpace& space, const Vma& vma) {
   node.red = vma.rb.is_red();
   for (; parent != nullptr; parent = space.tree().parent(parent)) ++node.depth;
   return node;
+}
+
+static_assert(kMergeConditions == SVMA_CORE_CONDITIONS);
+static_assert(static_cast<int>(MergeCondition::kFile) == SVMA_CORE_CONDITION_FILE);
+static_assert(static_cast<int>(MergeCondition::kUffd) == SVMA_CORE_CONDITION_UFFD);
+static_assert(static_cast<int>(MergeCondition::kAnonVma) == SVMA_CORE_CONDITION_ANON_VMA);
+static_assert(static_cast<int>(MergeCondition::kPgoff) == SVMA_CORE_CONDITION_PGOFF);
+
+// RETURNS: whether it would merge.
+bool explain(MergeSide side, const Vma* neighbour, const Vma& vma, svma_merge_answer* out) {
+  const MergeExplanation explanation = explain_merge({side, neighbour, vma.range(), vma.attrs});
+  for (unsigned i = 0; i < kMergeConditions; ++i) {
+    const MergeAnswer& answer = explanation.answers[i];
+    out[i] = {answer.lower, answer.upper, answer.asked, answer.held};
+  }
+  return explanation.mergeable;
 }
 
 }  // namespace
@@ -189,6 +206,28 @@ int svma_core_gap(const svma_shadow* shadow, const svma_gap_query* query, svma_u
                                            : shadow->space().unmapped_area(info);
   *result = found.ok() ? found->value() : 0;
   return found.err();
+}
+
+void svma_core_why(const svma_shadow* shadow, svma_u64 addr, svma_merge_report* out) {
+  const AddressSpace& space = shadow->space();
+  Vma* prev = nullptr;
+  const Vma* vma = space.find_vma_prev(VirtAddr(addr), &prev);
+  const bool inside = vma != nullptr && vma->range().contains(VirtAddr(addr));
+  const Vma* const next = inside ? AddressSpace::next(vma) : vma;
+  *out = {};
+  if (prev != nullptr) {
+    out->found |= 2;
+    out->prev = svma::node_of(space, *prev);
+  }
+  if (next != nullptr) {
+    out->found |= 4;
+    out->next = svma::node_of(space, *next);
+  }
+  if (!inside) return;
+  out->found |= 1;
+  out->vma = svma::node_of(space, *vma);
+  if (svma::explain(svma::MergeSide::kPrev, prev, *vma, out->with_prev)) out->mergeable |= 1;
+  if (svma::explain(svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
 }
 
 int svma_core_verify(const svma_shadow* shadow, char* what, unsigned long size, svma_u64* where) {

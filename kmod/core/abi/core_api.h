@@ -301,6 +301,47 @@ struct svma_gap_query {
 	svma_u32 reserved;
 };
 
+/* Conditions of a merge; their order is that of enum svma_condition_id in uapi/svma.h. */
+#define SVMA_CORE_CONDITIONS 12
+#define SVMA_CORE_CONDITION_FILE 5
+#define SVMA_CORE_CONDITION_UFFD 7
+#define SVMA_CORE_CONDITION_ANON_VMA 9
+#define SVMA_CORE_CONDITION_PGOFF 11
+
+/**
+ * struct svma_merge_answer - one condition of a merge, see struct svma_condition in uapi/svma.h
+ * @lower: what the lower VMA brings; identities as in struct svma_live_vma
+ * @upper: what the upper VMA brings
+ * @asked: the kernel asks it here
+ * @held: it holds
+ */
+struct svma_merge_answer {
+	svma_u64 lower;
+	svma_u64 upper;
+	svma_u32 asked;
+	svma_u32 held;
+};
+
+/**
+ * struct svma_merge_report - would the VMA at an address merge with its neighbours
+ * @found: bit 0: @vma is there, bit 1: @prev, bit 2: @next
+ * @mergeable: bit 0: with @prev, bit 1: with @next
+ * @vma: the VMA that contains the address
+ * @prev: the VMA below, touching or not
+ * @next: the VMA above
+ * @with_prev: the conditions towards @prev
+ * @with_next: the conditions towards @next
+ */
+struct svma_merge_report {
+	svma_u32 found;
+	svma_u32 mergeable;
+	struct svma_node vma;
+	struct svma_node prev;
+	struct svma_node next;
+	struct svma_merge_answer with_prev[SVMA_CORE_CONDITIONS];
+	struct svma_merge_answer with_next[SVMA_CORE_CONDITIONS];
+};
+
 /* Bytes to allocate for a shadow, and for one node of svma_os_vm_area_alloc(). */
 unsigned long svma_core_shadow_size(void);
 unsigned long svma_core_vma_size(void);
@@ -428,6 +469,13 @@ int svma_core_find_prev(const struct svma_shadow *shadow, svma_u64 addr, struct 
  * Return: 0, or -ENOMEM when there is no such gap (@result is 0).
  */
 int svma_core_gap(const struct svma_shadow *shadow, const struct svma_gap_query *query, svma_u64 *result);
+
+/**
+ * svma_core_why - every condition of a merge of the VMA at @addr with either neighbour
+ *
+ * Without a VMA at @addr only its neighbours are filled in.
+ */
+void svma_core_why(const struct svma_shadow *shadow, svma_u64 addr, struct svma_merge_report *out);
 
 /**
  * svma_core_verify - check every invariant of the shadow

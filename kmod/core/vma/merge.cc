@@ -40,51 +40,193 @@ const char* to_string(MergeVerdict verdict) {
   return "?";
 }
 
-MergeVerdict is_mergeable_vma(const Vma& vma, const VmaAttrs& attrs) {
-  // Soft-dirty only says that something was written; the merged VMA is marked by the caller.
-  if ((vma.attrs.vm_flags ^ attrs.vm_flags) & ~kVmSoftDirty) return MergeVerdict::kFlags;
-  if (vma.attrs.file != attrs.file) return MergeVerdict::kFile;
-  if (vma.attrs.has_close) return MergeVerdict::kClose;
-  if (vma.attrs.uffd_ctx != attrs.uffd_ctx) return MergeVerdict::kUffd;
-  if (vma.attrs.anon_name != attrs.anon_name) return MergeVerdict::kName;
+namespace {
+
+// The order in which vma_merge() and what it calls test them.
+constexpr MergeCondition kKernelOrder[kMergeConditions] = {
+    MergeCondition::kSpecial,  // vma_merge() itself
+    MergeCondition::kNeighbour, MergeCondition::kAdjacent, MergeCondition::kPolicy,
+    MergeCondition::kFlags,  // is_mergeable_vma()
+    MergeCondition::kFile,      MergeCondition::kClose,    MergeCondition::kUffd,
+    MergeCondition::kName,
+    MergeCondition::kAnonVma,  // is_mergeable_anon_vma()
+    MergeCondition::kSingular,
+    MergeCondition::kPgoff,  // can_vma_merge_before() and _after()
+};
+// Where the inner functions begin and end in that order.
+constexpr unsigned kVmaRules = 4;
+constexpr unsigned kAnonVmaRules = 9;
+static_assert(kKernelOrder[kVmaRules] == MergeCondition::kFlags);
+static_assert(kKernelOrder[kAnonVmaRules] == MergeCondition::kAnonVma);
+
+constexpr MergeVerdict kVerdictOf[kMergeConditions] = {
+    MergeVerdict::kNoNeighbour, MergeVerdict::kNotAdjacent, MergeVerdict::kSpecial,
+    MergeVerdict::kPolicy,      MergeVerdict::kFlags,       MergeVerdict::kFile,
+    MergeVerdict::kClose,       MergeVerdict::kUffd,        MergeVerdict::kName,
+    MergeVerdict::kAnonVma,     MergeVerdict::kAnonVma,     MergeVerdict::kPgoff,
+};
+
+bool exactly_one(u64 a, u64 b) { return (a == 0) != (b == 0); }
+
+// Where the lower one of a pair ends in its file, and where the upper one begins.
+struct Seam {
+  PageOffset wanted;
+  PageOffset found;
+};
+
+Seam seam_of(MergeSide side, const Vma& vma, PageOffset pgoff) {
+  if (side == MergeSide::kPrev) return {vma.end_pgoff(), pgoff};
+  return {pgoff, vma.attrs.vm_pgoff};
+}
+
+// The rules. `pgoff` is the range's page offset at the end that faces the neighbour; all but the
+// first two conditions need a neighbour or nothing but `attrs`.
+bool holds(MergeCondition condition, const MergeQuestion& ask, PageOffset pgoff) {
+  const Vma* const vma = ask.neighbour;
+  const VmaAttrs& attrs = ask.attrs;
+  switch (condition) {
+    case MergeCondition::kNeighbour:
+      return vma != nullptr;
+    case MergeCondition::kAdjacent:
+      return ask.side == MergeSide::kPrev ? vma->vm_end == ask.range.start
+                                          : vma->vm_start == ask.range.end;
+    case MergeCondition::kSpecial:
+      return (attrs.vm_flags & kVmSpecial) == 0;
+    case MergeCondition::kPolicy:
+      return vma->attrs.vm_policy == attrs.vm_policy;
+    case MergeCondition::kFlags:
+      // Soft-dirty only says that something was written; the caller marks the merged VMA.
+      return ((vma->attrs.vm_flags ^ attrs.vm_flags) & ~kVmSoftDirty) == 0;
+    case MergeCondition::kFile:
+      return vma->attrs.file == attrs.file;
+    case MergeCondition::kClose:
+      return !vma->attrs.has_close;
+    case MergeCondition::kUffd:
+      return vma->attrs.uffd_ctx == attrs.uffd_ctx;
+    case MergeCondition::kName:
+      return vma->attrs.anon_name == attrs.anon_name;
+    case MergeCondition::kAnonVma:
+      return is_mergeable_anon_vma(attrs.anon_vma, vma->attrs.anon_vma, nullptr);
+    case MergeCondition::kSingular:
+      return is_mergeable_anon_vma(attrs.anon_vma, vma->attrs.anon_vma, vma) ||
+             !exactly_one(attrs.anon_vma, vma->attrs.anon_vma);
+    case MergeCondition::kPgoff: {
+      const Seam seam = seam_of(ask.side, *vma, pgoff);
+      return seam.wanted == seam.found;
+    }
+  }
+  return false;
+}
+
+// The first of the conditions [from, to) in the kernel's order that does not hold.
+MergeVerdict verdict_of(unsigned from, unsigned to, const MergeQuestion& ask, PageOffset pgoff) {
+  for (unsigned i = from; i < to; ++i) {
+    if (!holds(kKernelOrder[i], ask, pgoff)) {
+      return kVerdictOf[static_cast<unsigned>(kKernelOrder[i])];
+    }
+  }
   return MergeVerdict::kMergeable;
 }
 
-namespace {
+PageOffset facing_pgoff(const MergeQuestion& ask) {
+  return ask.side == MergeSide::kPrev ? ask.attrs.vm_pgoff : ask.attrs.vm_pgoff + ask.range.pages();
+}
 
-MergeVerdict merge_verdict_at(const Vma& vma, const VmaAttrs& attrs, bool pgoff_continues) {
-  const MergeVerdict verdict = is_mergeable_vma(vma, attrs);
-  if (verdict != MergeVerdict::kMergeable) return verdict;
-  if (!is_mergeable_anon_vma(attrs.anon_vma, vma.attrs.anon_vma, &vma)) {
-    return MergeVerdict::kAnonVma;
+// What the two sides bring. The neighbour is the lower one on the side of prev.
+void add_values(MergeCondition condition, const MergeQuestion& ask, MergeAnswer& answer) {
+  const Vma& vma = *ask.neighbour;
+  const auto pair = [&](u64 of_neighbour, u64 of_range) {
+    const bool below = ask.side == MergeSide::kPrev;
+    answer.lower = below ? of_neighbour : of_range;
+    answer.upper = below ? of_range : of_neighbour;
+  };
+  switch (condition) {
+    case MergeCondition::kNeighbour:
+      return pair(1, 1);
+    case MergeCondition::kAdjacent:
+      return ask.side == MergeSide::kPrev ? pair(vma.vm_end.value(), ask.range.start.value())
+                                          : pair(vma.vm_start.value(), ask.range.end.value());
+    case MergeCondition::kSpecial:
+      return pair(vma.attrs.vm_flags & kVmSpecial, ask.attrs.vm_flags & kVmSpecial);
+    case MergeCondition::kPolicy:
+      return pair(vma.attrs.vm_policy, ask.attrs.vm_policy);
+    case MergeCondition::kFlags:
+      return pair(vma.attrs.vm_flags, ask.attrs.vm_flags);
+    case MergeCondition::kFile:
+      return pair(vma.attrs.file, ask.attrs.file);
+    case MergeCondition::kClose:
+      return pair(vma.attrs.has_close, ask.attrs.has_close);
+    case MergeCondition::kUffd:
+      return pair(vma.attrs.uffd_ctx, ask.attrs.uffd_ctx);
+    case MergeCondition::kName:
+      return pair(vma.attrs.anon_name, ask.attrs.anon_name);
+    case MergeCondition::kAnonVma:
+      return pair(vma.attrs.anon_vma, ask.attrs.anon_vma);
+    case MergeCondition::kSingular:
+      return pair(vma.attrs.anon_singular, ask.attrs.anon_singular);
+    case MergeCondition::kPgoff: {
+      const Seam seam = seam_of(ask.side, vma, facing_pgoff(ask));
+      answer.lower = seam.wanted.value();
+      answer.upper = seam.found.value();
+      return;
+    }
   }
-  return pgoff_continues ? MergeVerdict::kMergeable : MergeVerdict::kPgoff;
+}
+
+// Whether the kernel gets to this condition when those before it hold.
+bool is_asked(MergeCondition condition, const MergeQuestion& ask, bool adjacent) {
+  switch (condition) {
+    case MergeCondition::kSpecial:
+    case MergeCondition::kNeighbour:
+      return true;
+    case MergeCondition::kAdjacent:
+      return ask.neighbour != nullptr;
+    case MergeCondition::kSingular:
+      return adjacent && exactly_one(ask.attrs.anon_vma, ask.neighbour->attrs.anon_vma);
+    default:
+      return adjacent;
+  }
 }
 
 }  // namespace
 
+MergeExplanation explain_merge(const MergeQuestion& ask) {
+  MergeExplanation explanation;
+  explanation.mergeable = true;
+  bool adjacent = false;
+  for (const MergeCondition condition : kKernelOrder) {
+    MergeAnswer& answer = explanation.answers[static_cast<unsigned>(condition)];
+    const bool answerable = ask.neighbour || condition == MergeCondition::kNeighbour ||
+                            condition == MergeCondition::kSpecial;
+    answer.asked = is_asked(condition, ask, adjacent);
+    answer.held = answerable && holds(condition, ask, facing_pgoff(ask));
+    if (ask.neighbour) add_values(condition, ask, answer);
+    if (condition == MergeCondition::kAdjacent) adjacent = answer.held;
+    if (answer.asked && !answer.held) explanation.mergeable = false;
+  }
+  return explanation;
+}
+
+MergeVerdict is_mergeable_vma(const Vma& vma, const VmaAttrs& attrs) {
+  return verdict_of(kVmaRules, kAnonVmaRules, {MergeSide::kPrev, &vma, {}, attrs}, {});
+}
+
 MergeVerdict can_vma_merge_after(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff) {
-  return merge_verdict_at(vma, attrs, vma.end_pgoff() == pgoff);
+  return verdict_of(kVmaRules, kMergeConditions, {MergeSide::kPrev, &vma, {}, attrs}, pgoff);
 }
 
 MergeVerdict can_vma_merge_before(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff) {
-  return merge_verdict_at(vma, attrs, vma.attrs.vm_pgoff == pgoff);
+  return verdict_of(kVmaRules, kMergeConditions, {MergeSide::kNext, &vma, {}, attrs}, pgoff);
 }
 
 MergeVerdict verdict_with_prev(const Vma* prev, AddrRange range, const VmaAttrs& attrs) {
-  if (attrs.vm_flags & kVmSpecial) return MergeVerdict::kSpecial;
-  if (!prev) return MergeVerdict::kNoNeighbour;
-  if (prev->vm_end != range.start) return MergeVerdict::kNotAdjacent;
-  if (prev->attrs.vm_policy != attrs.vm_policy) return MergeVerdict::kPolicy;
-  return can_vma_merge_after(*prev, attrs, attrs.vm_pgoff);
+  const MergeQuestion ask{MergeSide::kPrev, prev, range, attrs};
+  return verdict_of(0, kMergeConditions, ask, facing_pgoff(ask));
 }
 
 MergeVerdict verdict_with_next(const Vma* next, AddrRange range, const VmaAttrs& attrs) {
-  if (attrs.vm_flags & kVmSpecial) return MergeVerdict::kSpecial;
-  if (!next) return MergeVerdict::kNoNeighbour;
-  if (next->vm_start != range.end) return MergeVerdict::kNotAdjacent;
-  if (next->attrs.vm_policy != attrs.vm_policy) return MergeVerdict::kPolicy;
-  return can_vma_merge_before(*next, attrs, attrs.vm_pgoff + range.pages());
+  const MergeQuestion ask{MergeSide::kNext, next, range, attrs};
+  return verdict_of(0, kMergeConditions, ask, facing_pgoff(ask));
 }
 
 MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs) const {

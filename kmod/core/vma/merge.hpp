@@ -10,6 +10,24 @@
 
 namespace svma {
 
+// What a merge with a neighbour asks. The numbers are those of enum svma_condition_id in
+// uapi/svma.h; the shim asserts it.
+enum class MergeCondition : u8 {
+  kNeighbour = 0,
+  kAdjacent = 1,
+  kSpecial = 2,
+  kPolicy = 3,
+  kFlags = 4,
+  kFile = 5,
+  kClose = 6,
+  kUffd = 7,
+  kName = 8,
+  kAnonVma = 9,    // the same, or one is missing
+  kSingular = 10,  // asked where one is missing: the neighbour's chain has exactly one entry
+  kPgoff = 11,
+};
+inline constexpr unsigned kMergeConditions = 12;
+
 // The first condition that forbids a merge, in the order in which the kernel tests them.
 enum class MergeVerdict : u8 {
   kMergeable,
@@ -61,6 +79,36 @@ struct MergePlan {
   Vma* mid = nullptr;   // the VMA after prev: under the range, or above it when the range is a hole
   Vma* next = nullptr;  // the VMA that begins, if adjacent, at the end of the range
 };
+
+// Which side of a range a neighbour is on.
+enum class MergeSide : u8 { kPrev, kNext };
+
+// One merge to be judged: a range with `attrs`, and its neighbour on one side.
+struct MergeQuestion {
+  MergeSide side;
+  const Vma* neighbour;  // null: there is none
+  AddrRange range;
+  const VmaAttrs& attrs;
+};
+
+// One condition of a merge, with what each side brings: for kAdjacent the end of the lower and the
+// start of the upper one, for kPgoff the page offset that must follow the lower one and that of the
+// upper one, for kClose and kSingular 1 where it is so, else the attribute itself.
+struct MergeAnswer {
+  u64 lower = 0;
+  u64 upper = 0;
+  bool asked = false;
+  bool held = false;
+};
+
+struct MergeExplanation {
+  MergeAnswer answers[kMergeConditions];  // by MergeCondition
+  bool mergeable = false;                 // all conditions that are asked hold
+};
+
+// Every condition, not only the first that fails. Without a neighbour only kNeighbour and kSpecial
+// are asked, next to a hole all but those two and kAdjacent are answered without being asked.
+MergeExplanation explain_merge(const MergeQuestion& question);
 
 // Flags, file, close, uffd, name. Not symmetric: only `vma`, which would grow or go, is asked for a
 // close operation.

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+#include <random>
+
 #include "map_fixture.hpp"
 
 namespace svma {
@@ -338,6 +341,118 @@ TEST(MergeRules, SeveralMisfits_TheFirstInKernelOrderIsNamed) {
   EXPECT_EQ(is_mergeable_vma(vma, attrs), MergeVerdict::kFile);
   vma.attrs.file = 1;
   EXPECT_EQ(is_mergeable_vma(vma, attrs), MergeVerdict::kUffd);
+}
+
+// What explain_merge() answers, against the functions that decide.
+class ExplainMerge : public testing::Test {
+ protected:
+  static bool all_asked_hold(const MergeExplanation& explanation) {
+    for (const MergeAnswer& answer : explanation.answers) {
+      if (answer.asked && !answer.held) return false;
+    }
+    return true;
+  }
+
+  // Few values of each attribute, so that pairs often agree.
+  VmaAttrs random_attrs() {
+    VmaAttrs attrs;
+    attrs.vm_flags = pick({kVmRead, kVmRead, kVmRead | kVmSoftDirty, kVmRead | kVmWrite});
+    if (one_in(16)) attrs.vm_flags |= kVmIo;
+    attrs.file = pick({0, 0, 0, 1});
+    attrs.has_close = one_in(8);
+    attrs.uffd_ctx = one_in(8);
+    attrs.anon_name = static_cast<u32>(one_in(8));
+    attrs.vm_policy = static_cast<u32>(one_in(8));
+    attrs.anon_vma = pick({0, 0, 1, 2});
+    attrs.anon_singular = attrs.anon_vma != 0 && !one_in(3);
+    return attrs;
+  }
+
+  u64 pick(std::initializer_list<u64> choices) {
+    return choices.begin()[random_() % choices.size()];
+  }
+  bool one_in(unsigned n) { return random_() % n == 0; }
+
+  std::mt19937_64 random_{20240607};
+};
+
+TEST_F(ExplainMerge, RandomPairs_AllAskedHoldExactlyWhenMergeable) {
+  unsigned mergeable = 0;
+  for (int i = 0; i < 50000; ++i) {
+    const AddrRange range{VirtAddr(0x10000), VirtAddr(0x10000) + PageCount(1 + random_() % 4)};
+    VmaAttrs attrs = random_attrs();
+    attrs.vm_pgoff = PageOffset(16);
+    Vma vma;
+    vma.attrs = random_attrs();
+    const PageCount pages(1 + random_() % 4);
+    const PageCount hole(one_in(8));
+    const bool below = one_in(2);
+    vma.vm_start = below ? range.start - hole - pages : range.end + hole;
+    vma.vm_end = vma.vm_start + pages;
+    vma.attrs.vm_pgoff = PageOffset(vma.vm_start.page_number() + (one_in(8) ? 1 : 0));
+    const Vma* const neighbour = one_in(16) ? nullptr : &vma;
+
+    const MergeExplanation explanation =
+        explain_merge({below ? MergeSide::kPrev : MergeSide::kNext, neighbour, range, attrs});
+    const MergeVerdict verdict = below ? verdict_with_prev(neighbour, range, attrs)
+                                       : verdict_with_next(neighbour, range, attrs);
+    ASSERT_EQ(all_asked_hold(explanation), verdict == MergeVerdict::kMergeable)
+        << i << ' ' << to_string(verdict);
+    ASSERT_EQ(explanation.mergeable, verdict == MergeVerdict::kMergeable);
+    mergeable += explanation.mergeable;
+
+    if (!neighbour || !explanation.answers[static_cast<int>(MergeCondition::kAdjacent)].held ||
+        (attrs.vm_flags & kVmSpecial) || vma.attrs.vm_policy != attrs.vm_policy) {
+      continue;
+    }
+    const MergeVerdict inner =
+        below ? can_vma_merge_after(vma, attrs, attrs.vm_pgoff)
+              : can_vma_merge_before(vma, attrs, attrs.vm_pgoff + range.pages());
+    ASSERT_EQ(explanation.mergeable, inner == MergeVerdict::kMergeable) << i;
+  }
+  EXPECT_GT(mergeable, 1000u);
+}
+
+TEST_F(ExplainMerge, SeveralMisfits_EachIsAnsweredWithItsValues) {
+  Vma prev;
+  prev.vm_start = VirtAddr(0x1000);
+  prev.vm_end = VirtAddr(0x3000);
+  prev.attrs.vm_flags = kVmRead;
+  prev.attrs.vm_pgoff = PageOffset(1);
+  prev.attrs.anon_vma = 7;
+  VmaAttrs attrs;
+  attrs.vm_flags = kVmRead | kVmWrite;
+  attrs.vm_pgoff = PageOffset(4);
+  attrs.uffd_ctx = 9;
+  const MergeExplanation explanation =
+      explain_merge({MergeSide::kPrev, &prev, {VirtAddr(0x3000), VirtAddr(0x4000)}, attrs});
+  const auto answer = [&](MergeCondition condition) {
+    return explanation.answers[static_cast<int>(condition)];
+  };
+  EXPECT_FALSE(explanation.mergeable);
+  EXPECT_TRUE(answer(MergeCondition::kAdjacent).held);
+  EXPECT_FALSE(answer(MergeCondition::kFlags).held);
+  EXPECT_EQ(answer(MergeCondition::kFlags).lower, u64{kVmRead});
+  EXPECT_EQ(answer(MergeCondition::kFlags).upper, kVmRead | kVmWrite);
+  EXPECT_FALSE(answer(MergeCondition::kUffd).held);
+  EXPECT_TRUE(answer(MergeCondition::kAnonVma).held) << "one is missing";
+  EXPECT_TRUE(answer(MergeCondition::kSingular).asked);
+  EXPECT_FALSE(answer(MergeCondition::kSingular).held);
+  EXPECT_FALSE(answer(MergeCondition::kPgoff).held);
+  EXPECT_EQ(answer(MergeCondition::kPgoff).lower, 3u) << "expected";
+  EXPECT_EQ(answer(MergeCondition::kPgoff).upper, 4u) << "found";
+}
+
+TEST_F(ExplainMerge, NoNeighbour_NothingElseIsAskedOfIt) {
+  const VmaAttrs attrs;
+  const MergeExplanation explanation =
+      explain_merge({MergeSide::kNext, nullptr, {VirtAddr(0x3000), VirtAddr(0x4000)}, attrs});
+  EXPECT_FALSE(explanation.mergeable);
+  for (unsigned i = 0; i < kMergeConditions; ++i) {
+    const auto condition = static_cast<MergeCondition>(i);
+    EXPECT_EQ(explanation.answers[i].asked,
+              condition == MergeCondition::kNeighbour || condition == MergeCondition::kSpecial);
+  }
 }
 
 TEST(MergeVerdict, EachOne_HasAName) {

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/vm_flags.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace svma {
+namespace {
+
+// include/linux/mm.h of v6.1. A protection key is a number in four bits, shown bit by bit.
+constexpr const char* kFlagNames[64] = {
+    "VM_READ",       "VM_WRITE",     "VM_EXEC",       "VM_SHARED",     "VM_MAYREAD",
+    "VM_MAYWRITE",   "VM_MAYEXEC",   "VM_MAYSHARE",   "VM_GROWSDOWN",  "VM_UFFD_MISSING",
+    "VM_PFNMAP",     nullptr,        "VM_UFFD_WP",    "VM_LOCKED",     "VM_IO",
+    "VM_SEQ_READ",   "VM_RAND_READ", "VM_DONTCOPY",   "VM_DONTEXPAND", "VM_LOCKONFAULT",
+    "VM_ACCOUNT",    "VM_NORESERVE", "VM_HUGETLB",    "VM_SYNC",       "VM_PAT",
+    "VM_WIPEONFORK", "VM_DONTDUMP",  "VM_SOFTDIRTY",  "VM_MIXEDMAP",   "VM_HUGEPAGE",
+    "VM_NOHUGEPAGE", "VM_MERGEABLE", "VM_PKEY_BIT0",  "VM_PKEY_BIT1",  "VM_PKEY_BIT2",
+    "VM_PKEY_BIT3",  nullptr,        "VM_UFFD_MINOR",
+};
+
+}  // namespace
+
+std::vector<std::string> vm_flag_names(uint64_t flags) {
+  std::vector<std::string> names;
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    if (!(flags >> bit & 1)) continue;
+    names.push_back(kFlagNames[bit] ? kFlagNames[bit] : fmt::format("bit {}", bit));
+  }
+  return names;
+}
+
+std::string vm_flags_text(uint64_t flags) {
+  return flags ? fmt::format("{}", fmt::join(vm_flag_names(flags), " ")) : "none";
+}
+
+}  // namespace svma
