@@ -40,6 +40,7 @@ class SceneTest : public ::testing::Test {
     op.kind = kind;
     op.map_count_limit = 65530;
     op.result = result;
+    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull};
     std::copy(args.begin(), args.end(), op.args);
     svma_verdict verdict{};
     svma_core_begin(shadow_, &op, &live_, &verdict);
@@ -217,7 +218,10 @@ TEST_F(SceneTest, Release_CounterDiffers_CapturesTheLastOperation) {
   live_.add(at(0), at(4), kMapped);
   live_.add(at(50), at(51), kMapped);
   load();
-  apply(SVMA_CORE_MUNMAP, {at(2), at(4)}, [&] { live_.vmas[0].end = at(2); });
+  apply(SVMA_CORE_MUNMAP, {at(2), at(4)}, [&] {
+    live_.totals.hiwater_vm = live_.totals.total_vm;
+    live_.vmas[0].end = at(2);
+  });
   ++live_.totals.locked_vm;
   svma_verdict verdict{};
   svma_core_release(shadow_, &live_, 0, 1, &verdict);
