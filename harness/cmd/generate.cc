@@ -167,7 +167,12 @@ int generate(const GenerateOptions& options, bool json) {
   if (report.exit_status.value_or(0) != 0)
     throw Error("{} ended with status {} and did not execute all steps", kGenerator,
                 *report.exit_status);
-  Json more = Json::object();
+  const uint64_t steps = uint64_t{options.seeds} * options.ops;
+  Json more = {{"generator",
+                {{"seed", options.seed},
+                 {"seeds", options.seeds},
+                 {"steps", steps},
+                 {"threads", options.threads}}}};
   const auto finding = first_finding(report);
   if (options.shrink && finding) {
     Json shrunk = Reproducer(options, *finding).shrink();
