@@ -77,8 +77,7 @@ struct Mode {
   }
 };
 
-// --- one seed, in its own process
-// ------------------------------------------------------------------
+// --- one seed, in its own process ---
 
 class SeedRun {
  public:
@@ -264,8 +263,7 @@ int SeedRun::run() {
   _exit(0);
 }
 
-// --- all seeds
-// -------------------------------------------------------------------------------------
+// --- all seeds ---
 
 // The system-wide limit of VMAs per process, put back at the end.
 class MapCountLimit {
