@@ -35,13 +35,14 @@ struct CheckOptions {
   bool no_descendants = false;
   bool wait_descendants = false;
   bool no_freeze = false;
+  bool no_stream = false;
   std::string json_file;
 };
 
 class Check {
  public:
   explicit Check(const CheckOptions& options)
-      : options_(options), checker_(std::random_device()()) {}
+      : options_(options), checker_(std::random_device()(), !options.no_stream) {}
 
   CheckReport run();
 
@@ -210,6 +211,8 @@ void add_check(CLI::App& app, Invocation& invocation) {
                     "Go on until every tracked process has ended");
   command->add_flag("--no-freeze", options->no_freeze,
                     "Never stop a busy program for the moment of a comparison");
+  command->add_flag("--no-stream", options->no_stream,
+                    "Don't record the live kernel's answers to single questions");
   command->add_option("--json-file", options->json_file,
                       "Also write the report as JSON to this file");
   command->callback([&invocation, options] {

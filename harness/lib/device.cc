@@ -254,6 +254,27 @@ std::optional<svma_facts> Device::facts(uint32_t flags) {
   return question;
 }
 
+std::optional<JournalPart> Device::journal(uint64_t mm_id, uint64_t from) {
+  JournalPart part;
+  part.entries.resize(kFirstCapacity);
+  auto question = sized<svma_journal>();
+  question.mm_id = mm_id;
+  question.from = from;
+  question.capacity = kFirstCapacity;
+  question.buffer = address_of(part.entries.data());
+  switch (int error = call(SVMA_IOC_JOURNAL, &question)) {
+    case 0:
+      part.entries.resize(std::min(question.count, question.capacity));
+      part.more = question.more != 0;
+      return part;
+    case ENOENT:
+    case ENOTTY:
+      return std::nullopt;
+    default:
+      throw Error("{}: journal: {}", SVMA_DEVICE, errno_text(error));
+  }
+}
+
 svma_stats Device::stats(uint32_t flags) {
   auto question = sized<svma_stats>();
   question.flags = flags;

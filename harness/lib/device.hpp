@@ -24,6 +24,12 @@ struct TreeSnapshot {
   std::vector<svma_vma> vmas;
 };
 
+// A part of an mm's journal, oldest first.
+struct JournalPart {
+  std::vector<svma_journal_entry> entries;
+  bool more = false;
+};
+
 struct DivergenceReports {
   std::vector<svma_divergence> reports;
   uint64_t lost = 0;
@@ -64,6 +70,9 @@ class Device : public ShadowSource {
 
   // The merge conditions of the VMA at an address. nullopt: not tracked.
   std::optional<svma_why> why(uint64_t mm_id, uint64_t address);
+
+  // Entries of the mm's journal with id >= `from`. nullopt: the module keeps none of this mm.
+  std::optional<JournalPart> journal(uint64_t mm_id, uint64_t from);
 
   svma_stats stats(uint32_t flags);
 
