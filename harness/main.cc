@@ -18,9 +18,11 @@ int main(int argc, char** argv) {
   app.fallthrough();
   app.footer("Exit status: 0 all answers equal, 1 a divergence, 2 could not check.");
   svma::add_check(app, invocation);
+  svma::add_generate(app, invocation);
   svma::add_maps(app, invocation);
   svma::add_tree(app, invocation);
   svma::add_gaps(app, invocation);
+  svma::add_journal(app, invocation);
   svma::add_why(app, invocation);
   svma::add_stat(app, invocation);
   svma::add_probes(app, invocation);

@@ -7,8 +7,8 @@ HARNESS_CXXFLAGS := -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -I. -Iharness -
 HARNESS_SRCS := $(sort harness/main.cc $(wildcard harness/cmd/*.cc harness/lib/*.cc))
 HARNESS_OBJS := $(HARNESS_SRCS:harness/%.cc=$(B)/harness/%.o)
 # Pure parts, for unit tests: no system beneath them.
-HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc compare.cc error.cc json.cc names.cc oracle_proc.cc render.cc \
-	sampler.cc tally.cc tree.cc)
+HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc calls.cc compare.cc ddmin.cc error.cc journal.cc json.cc names.cc \
+	oracle_proc.cc render.cc sampler.cc sketch.cc step_name.cc tally.cc tree.cc)
 HARNESS_LIBS := -static-libstdc++ -static-libgcc \
 	-Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
 
@@ -28,13 +28,23 @@ $(HARNESS): $(HARNESS_OBJS)
 
 # What a guest gets at /opt/svma.
 PAYLOAD := $(B)/payload/$(KERNEL)
-PAYLOAD_FILES := $(PAYLOAD)/svma.ko $(PAYLOAD)/bin/svma $(PAYLOAD)/bin/svma-threads $(PAYLOAD)/run.sh \
+PAYLOAD_FILES := $(PAYLOAD)/svma.ko $(PAYLOAD)/bin/svma $(PAYLOAD)/bin/svma-threads \
+	$(PAYLOAD)/bin/svma-generate $(PAYLOAD)/run.sh \
 	$(PAYLOAD)/default.sh $(PAYLOAD)/guest/setup
 
 $(B)/harness/svma-threads: harness/workload/threads.cc
 	@mkdir -p $(@D)
 	@printf '  CXX     %s\n' '$<'
 	$(Q)$(CXX) -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -static-libstdc++ -static-libgcc -pthread $< -o $@
+
+GENERATE_OBJS := $(patsubst harness/%.cc,$(B)/harness/%.o,harness/lib/step_name.cc harness/workload/generate.cc \
+	$(sort $(wildcard harness/workload/generate/*.cc)))
+
+$(B)/harness/svma-generate: $(GENERATE_OBJS)
+	@printf '  LD      %s\n' '$@'
+	$(Q)$(CXX) $(CXXFLAGS) $^ -static-libstdc++ -static-libgcc -pthread -Wl,-z,now -o $@
+
+-include $(GENERATE_OBJS:.o=.d)
 
 $(PAYLOAD)/svma.ko: $(KMOD)
 	@mkdir -p $(@D)

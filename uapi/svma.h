@@ -59,6 +59,7 @@ enum svma_operation {
 	SVMA_OP_MADVISE = 18,		/* advice that changes vm_flags, over the whole range of the call */
 	SVMA_OP_MBIND = 19,
 	SVMA_OP_SEARCH = 20,		/* vm_unmapped_area(): where would it fit? Changes nothing */
+	SVMA_OP_CLEAR_REFS = 21,	/* soft-dirty marks taken off through /proc/PID/clear_refs */
 	SVMA_OP_COUNT = 24,		/* room in arrays; not an operation */
 };
 
@@ -310,6 +311,7 @@ enum svma_field {
 	SVMA_FIELD_HIWATER_VM = 17,
 	SVMA_FIELD_ARGUMENT = 18,	/* a step got another range or other flags than its system call implies */
 	SVMA_FIELD_RESULT = 19,		/* succeeded where failure was predicted, or the reverse */
+	SVMA_FIELD_GAP = 20,		/* rb_subtree_gap of the shadow is not what its VMAs imply */
 };
 
 /* One report: an operation after which prediction and live side differed, or that had no prediction. */
@@ -375,6 +377,9 @@ struct svma_extent {
 
 #define SVMA_JOURNAL_EXTENTS 4
 
+/* svma_journal.flags */
+#define SVMA_JOURNAL_AFTER 1u	/* of this descriptor's mm with the lowest mm_id above the given one */
+
 /* svma_journal_entry.bits */
 #define SVMA_JOURNAL_DIVERGED 1u	/* some answer about this operation differed */
 #define SVMA_JOURNAL_UNMODELLED 2u	/* adopted without a prediction */
@@ -406,10 +411,10 @@ struct svma_journal_entry {
  */
 struct svma_journal {
 	__u32 size;
-	__u32 flags;		/* 0 */
+	__u32 flags;		/* SVMA_JOURNAL_AFTER */
 	__u64 mm_id;		/* in and out */
-	__s32 pid;
-	__u32 capacity;
+	__s32 pid;		/* in and out */
+	__u32 capacity;		/* 0 asks for mm_id, pid and lost only; a call writes no more than a few hundred */
 	__u64 from;
 	__u64 buffer;		/* struct svma_journal_entry[capacity] */
 	__u32 count;		/* out: entries written */

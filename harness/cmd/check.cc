@@ -1,195 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // svma check: run a program, or watch one that runs, and compare shadow and live side until it
 // ends.
-#include <fmt/format.h>
-#include <poll.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <fstream>
 #include <memory>
-#include <optional>
-#include <random>
 
 #include "cmd/commands.hpp"
-#include "lib/checker.hpp"
+#include "cmd/show_report.hpp"
+#include "lib/check_run.hpp"
 #include "lib/error.hpp"
-#include "lib/json.hpp"
-#include "lib/program.hpp"
-#include "lib/render.hpp"
 
 namespace svma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
-
-struct CheckOptions {
-  std::vector<std::string> command;
-  pid_t pid = 0;
-  unsigned interval_ms = 50;
-  double timeout_s = 0;   // 0: none
-  double duration_s = 0;  // with pid; 0: until it ends
-  bool no_descendants = false;
-  bool wait_descendants = false;
-  bool no_freeze = false;
-  bool no_stream = false;
-  std::string json_file;
-};
-
-class Check {
- public:
-  explicit Check(const CheckOptions& options)
-      : options_(options), checker_(std::random_device()(), !options.no_stream) {}
-
-  CheckReport run();
-
- private:
-  void start();
-  void follow();
-  bool step();
-  void take_signals();
-  bool over() const;
-  void show_progress();
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
-
-  const CheckOptions& options_;
-  Signals signals_;
-  Checker checker_;
-  std::unique_ptr<Freezer> freezer_;
-  std::string freezer_state_ = "off";
-  std::optional<Program> program_;
-  Clock::time_point begin_ = Clock::now();
-  Clock::time_point next_progress_ = begin_;
-  bool interrupted_ = false;
-  bool timed_out_ = false;
-};
-
-void Check::start() {
-  const uint32_t flags = options_.no_descendants ? 0 : SVMA_TRACK_DESCENDANTS;
-  Device& device = checker_.device();
-  if (options_.pid != 0) {
-    if (!device.track(options_.pid, flags))
-      throw Error("process {}: somebody tracks it already; end that check first", options_.pid);
-    return;
-  }
-  if (!options_.no_freeze) {
-    freezer_ = Freezer::create(freezer_state_);
-    if (freezer_) freezer_state_ = "on";
-  }
-  program_.emplace(options_.command);
-  if (freezer_ && !freezer_->add(program_->pid())) {
-    freezer_.reset();
-    freezer_state_ = "the program could not be moved to a cgroup";
-  }
-  checker_.use_freezer(freezer_.get());
-  if (!device.track(program_->pid(), flags))
-    throw Error("process {}: somebody tracks it already; end that check first", program_->pid());
-  program_->release();
-}
-
-void Check::take_signals() {
-  while (auto signal = signals_.next()) {
-    if (signal->ssi_signo == SIGCHLD) continue;
-    interrupted_ = true;
-    if (program_) program_->signal(static_cast<int>(signal->ssi_signo));
-  }
-  if (program_) program_->reap();
-}
-
-bool Check::over() const {
-  if (timed_out_) return true;
-  if (!program_) return interrupted_ || checker_.tracked() == 0;
-  if (!program_->ended()) return false;
-  return !options_.wait_descendants || interrupted_ || checker_.tracked() == 0;
-}
-
-void Check::show_progress() {
-  if (!isatty(STDERR_FILENO) || Clock::now() < next_progress_) return;
-  next_progress_ = Clock::now() + milliseconds(500);
-  fmt::print(stderr, "\rsvma: {:.0f} s {} \x1b[K", seconds(), checker_.progress());
-}
-
-// One round: wait for a burst, a signal or the next moment; then compare. RETURNS: whether to go
-// on.
-bool Check::step() {
-  pollfd fds[] = {{checker_.device().fd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}};
-  poll(fds, 2, static_cast<int>(options_.interval_ms));
-  take_signals();
-  if (options_.timeout_s > 0 && seconds() > options_.timeout_s) {
-    timed_out_ = true;
-    if (program_) program_->signal(SIGKILL);
-  }
-  if (!program_ && options_.duration_s > 0 && seconds() > options_.duration_s) return false;
-  checker_.look(/*final_look=*/false);
-  show_progress();
-  return !over();
-}
-
-void Check::follow() {
-  while (step()) continue;
-  // What is left (descendants, or the process of -p) gets one more look, in depth.
-  checker_.look(/*final_look=*/true);
-  if (program_) program_->reap();
-  if (isatty(STDERR_FILENO)) fmt::print(stderr, "\r\x1b[K");
-}
-
-CheckReport Check::run() {
-  start();
-  try {
-    follow();
-  } catch (...) {
-    if (program_) program_->signal(SIGKILL);
-    throw;
-  }
-  CheckReport report;
-  report.command = options_.command;
-  report.pid = program_ ? program_->pid() : options_.pid;
-  report.freezer = freezer_state_;
-  report.timed_out = timed_out_;
-  if (program_ && program_->status()) {
-    report.exit_status = program_->status()->code;
-    if (program_->status()->signal != 0) report.exit_signal = program_->status()->signal;
-  }
-  checker_.finish(report);
-  report.duration_ms = static_cast<uint64_t>(seconds() * 1000);
-  return report;
-}
-
-int run_check(const CheckOptions& options, bool json) {
+int check(const CheckOptions& options, const std::string& json_file, bool json) {
   if (options.command.empty() == (options.pid == 0))
     throw Error(
         "check: give either a command (svma check -- CMD) or a process (svma check -p PID)");
-  // A file that can't be written should be known before the program runs, not after.
-  std::ofstream file;
-  if (!options.json_file.empty()) {
-    file.open(options.json_file);
-    if (!file) throw Error("{}: cannot be written; choose another file", options.json_file);
-  }
-  CheckReport report;
-  try {
-    report = Check(options).run();
-  } catch (const std::exception& error) {
-    // A program that reads the file must not take an empty one for a verdict.
-    if (file.is_open())
-      file << json_text(Json{{"exit_code", kExitCouldNotCheck}, {"why", error.what()}}) << '\n';
-    throw;
-  }
-  std::string why;
-  const int status = exit_code_of(report, why);
-  const std::string text = json_text(to_json(report, status, why));
-  if (file.is_open()) file << text << '\n';
-  if (json) {
-    fmt::print("{}\n", text);
-  } else {
-    fmt::print("{}{}\n", report_text(report),
-               verdict_line(verdict_of(report.harness, report.module.counts)));
-  }
-  std::fflush(stdout);
-  if (!why.empty()) fmt::print(stderr, "svma: {}\n", why);
-  return status;
+  ReportFile file(json_file);
+  return show_report(file.keep_reason([&] { return run_check(options); }), json, file);
 }
 
 }  // namespace
@@ -198,6 +25,7 @@ void add_check(CLI::App& app, Invocation& invocation) {
   auto* command =
       app.add_subcommand("check", "Cross-check a program from exec to exit, or a running process");
   auto options = std::make_shared<CheckOptions>();
+  auto json_file = std::make_shared<std::string>();
   command->add_option("COMMAND", options->command, "Program and its arguments, after --");
   command->add_option("-p,--pid", options->pid, "Watch a running process")->check(kPidRange);
   command->add_option("--interval", options->interval_ms, "Milliseconds between two looks")
@@ -213,10 +41,13 @@ void add_check(CLI::App& app, Invocation& invocation) {
                     "Never stop a busy program for the moment of a comparison");
   command->add_flag("--no-stream", options->no_stream,
                     "Don't record the live kernel's answers to single questions");
-  command->add_option("--json-file", options->json_file,
-                      "Also write the report as JSON to this file");
-  command->callback([&invocation, options] {
-    invocation.run = [&invocation, options] { return run_check(*options, invocation.json); };
+  command->add_option("--json-file", *json_file, "Also write the report as JSON to this file");
+  command->add_option("--journal", options->journal_file,
+                      "Write the journals of all its address spaces as JSON to this file");
+  command->callback([&invocation, options, json_file] {
+    invocation.run = [&invocation, options, json_file] {
+      return check(*options, *json_file, invocation.json);
+    };
   });
 }
 

@@ -26,9 +26,11 @@ uint64_t parse_address(const std::string& text);
 std::pair<uint64_t, uint64_t> parse_range(const std::string& text);
 
 void add_check(CLI::App& app, Invocation& invocation);
+void add_generate(CLI::App& app, Invocation& invocation);
 void add_maps(CLI::App& app, Invocation& invocation);
 void add_tree(CLI::App& app, Invocation& invocation);
 void add_gaps(CLI::App& app, Invocation& invocation);
+void add_journal(CLI::App& app, Invocation& invocation);
 void add_why(CLI::App& app, Invocation& invocation);
 void add_stat(CLI::App& app, Invocation& invocation);
 void add_probes(CLI::App& app, Invocation& invocation);

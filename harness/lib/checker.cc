@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <unordered_set>
+#include <utility>
 
 namespace svma {
 namespace {
@@ -14,6 +15,7 @@ constexpr int kTriesPerMoment = 3;         // of a target that moves while it is
 constexpr unsigned kMovedUntilFreeze = 5;  // moments in a row
 constexpr uint64_t kStatusEvery = 10;  // samples of one mm between two readings of /proc/PID/status
 constexpr unsigned kLookups = 8;       // find_vma questions per sample
+constexpr int kMaxOfOneKind = 8;       // reports of the same field after the same operation
 constexpr std::chrono::milliseconds kFreezeLimit(500);
 
 // The cheap roads always, the slow ones at the first sample, now and then, and at the end.
@@ -21,6 +23,20 @@ Depth depth_of(uint64_t samples, bool final_look) {
   return {.status = final_look || samples % kStatusEvery == 0,
           .smaps = final_look || samples == 0,
           .lookups = kLookups};
+}
+
+// Where a generator's process stands now: at the step that made the difference, or a little later.
+std::optional<StepName> step_of(pid_t pid) {
+  const std::string name = read_proc_file(fmt::format("/proc/{}/comm", pid)).value_or("");
+  return parse_step_name(name.substr(0, name.find('\n')));
+}
+
+// A report lists few of each kind, so that the frequent ones leave room for the others.
+bool is_news(const std::vector<Finding>& list, const Finding& finding) {
+  return std::count_if(list.begin(), list.end(), [&finding](const Finding& other) {
+           return other.operation == finding.operation &&
+                  other.difference.field == finding.difference.field;
+         }) < kMaxOfOneKind;
 }
 
 }  // namespace
@@ -37,12 +53,17 @@ void Checker::look(bool final_look) {
   const auto mms = device_.list_mine();
   tracked_ = mms.size();
   drain_answers();
+  bool news = false;
   for (const svma_mm& mm : mms) {
     judge_answers(states_[mm.mm_id]);
     look_at(mm, final_look);
+    const uint64_t reported = mm.counts.divergent + mm.counts.unmodelled;
+    news |= reported != std::exchange(states_[mm.mm_id].reported, reported);
   }
   drain_answers();
   for (const svma_mm& mm : mms) judge_answers(states_[mm.mm_id]);
+  // While the operations that led there are still in the journal.
+  if (news) collect_reports();
   forget_ended(mms);
 }
 
@@ -106,6 +127,7 @@ Outcome Checker::sample_once(State& state, bool final_look) {
 // A difference that a second reading at once does not show again may be a change without a probe.
 void Checker::keep_differences(State& state, const Sample& sample) {
   if (sample.comparison.differences.empty()) return;
+  const auto journal = device_.journal(state.summary.mm_id, 0);
   const Sample again = sampler_.sample(state.summary.mm_id, state.summary.pid, depth_of(0, true));
   for (const Difference& difference : sample.comparison.differences) {
     if (findings_.size() >= kMaxFindings) return;
@@ -114,6 +136,7 @@ void Checker::keep_differences(State& state, const Sample& sample) {
     finding.mm_id = state.summary.mm_id;
     finding.pid = state.summary.pid;
     finding.comm = state.summary.comm;
+    finding.step = step_of(finding.pid);
     finding.seq = sample.seq;
     finding.last_equal_seq = state.equal_seq;
     if (again.outcome == Outcome::kCompared) {
@@ -121,8 +144,36 @@ void Checker::keep_differences(State& state, const Sample& sample) {
       finding.confirmed = std::find(found.begin(), found.end(), difference) != found.end();
     }
     finding.difference = difference;
+    if (journal) finding.before = leading_to(journal->entries, sample.seq);
     findings_.push_back(finding);
   }
+}
+
+// Reports are asked for one by one from where the last collection ended.
+void Checker::collect_reports() {
+  while (const auto report = device_.report(reports_seen_)) {
+    ++reports_seen_;
+    const svma_divergence& found = report->divergence;
+    auto& list = found.unmodelled ? unmodelled_ : reports_;
+    Finding finding = to_finding(found);
+    if (list.size() >= kMaxFindings || !is_news(list, finding)) continue;
+    finding.report = *report;
+    finding.step =
+        parse_step_name(std::string(report->task, strnlen(report->task, sizeof(report->task))));
+    if (const auto journal = device_.journal(found.mm_id, 0))
+      finding.before = leading_to(journal->entries, found.seq);
+    list.push_back(std::move(finding));
+  }
+}
+
+std::vector<Journal> Checker::journals() {
+  std::vector<Journal> all;
+  uint64_t after = 0;
+  while (auto journal = device_.journal_after(after)) {
+    after = journal->mm_id;
+    all.push_back(*std::move(journal));
+  }
+  return all;
 }
 
 void Checker::look_while_frozen(State& state) {
@@ -215,13 +266,10 @@ void Checker::judge_answers(State& state) {
 }
 
 void Checker::read_journal(State& state) {
-  for (bool more = true; more;) {
-    const auto part = device_.journal(state.summary.mm_id, state.journal_from);
-    if (!part || part->entries.empty()) return;
-    state.judge.take_journal(part->entries);
-    state.journal_from = part->entries.back().id + 1;
-    more = part->more;
-  }
+  const auto journal = device_.journal(state.summary.mm_id, 0, state.journal_from);
+  if (!journal || journal->entries.empty()) return;
+  state.judge.take_journal(journal->entries);
+  state.journal_from = journal->entries.back().id + 1;
 }
 
 void Checker::end_answers(State& state) {
@@ -289,10 +337,11 @@ void Checker::finish(CheckReport& report) {
   report.freezes = freezes_;
   report.module = device_.stats(0);
   report.divergences = findings_;
-  for (const svma_divergence& found : device_.divergences(256).reports) {
-    auto& list = found.unmodelled ? report.unmodelled : report.divergences;
-    if (list.size() < kMaxFindings) list.push_back(to_finding(found));
+  collect_reports();
+  for (const Finding& finding : reports_) {
+    if (report.divergences.size() < kMaxFindings) report.divergences.push_back(finding);
   }
+  report.unmodelled = unmodelled_;
   for (const auto& [id, state] : states_) {
     const Tally& tally = state.summary.tally;
     report.harness.compared += tally.compared;

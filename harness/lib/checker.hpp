@@ -40,6 +40,9 @@ class Checker {
   // Progress in one line.
   std::string progress() const;
 
+  // The journals of all mms that were tracked, ended ones as far as the module keeps them.
+  std::vector<Journal> journals();
+
   // Adds what was found to a report: tallies, findings, processes, and the module's own counts.
   void finish(CheckReport& report);
 
@@ -53,11 +56,13 @@ class Checker {
     uint64_t cookie = 0;  // of the mm, 0: not known yet
     AnswerJudge judge;
     uint64_t journal_from = 1;
+    uint64_t reported = 0;  // what the module had found in it when reports were last collected
   };
 
   void look_at(const svma_mm& mm, bool final_look);
   Outcome sample_once(State& state, bool final_look);
   void keep_differences(State& state, const Sample& sample);
+  void collect_reports();
   void look_while_frozen(State& state);
   void forget_ended(const std::vector<svma_mm>& mms);
 
@@ -83,7 +88,10 @@ class Checker {
   std::string stream_state_ = "off";
   std::unordered_map<uint64_t, uint64_t> owners_;  // cookie -> mm_id
   QuestionTally questions_{};
-  QuestionTally orphans_{};  // answers about an mm that is not compared any more
+  QuestionTally orphans_{};          // answers about an mm that is not compared any more
+  std::vector<Finding> reports_;     // the module's, in its order
+  std::vector<Finding> unmodelled_;  // likewise
+  uint32_t reports_seen_ = 0;
   uint64_t freezes_ = 0;
   size_t tracked_ = 0;
 };

@@ -15,6 +15,7 @@ namespace svma {
 namespace {
 
 constexpr uint32_t kFirstCapacity = 1024;  // VMAs, mms or probes asked for at once
+constexpr uint32_t kJournalPart = 256;     // entries asked for at once
 constexpr int kSnapshotAttempts = 100;  // of a layout that is longer than one part, while it moves
 
 template <typename Argument>
@@ -254,27 +255,6 @@ std::optional<svma_facts> Device::facts(uint32_t flags) {
   return question;
 }
 
-std::optional<JournalPart> Device::journal(uint64_t mm_id, uint64_t from) {
-  JournalPart part;
-  part.entries.resize(kFirstCapacity);
-  auto question = sized<svma_journal>();
-  question.mm_id = mm_id;
-  question.from = from;
-  question.capacity = kFirstCapacity;
-  question.buffer = address_of(part.entries.data());
-  switch (int error = call(SVMA_IOC_JOURNAL, &question)) {
-    case 0:
-      part.entries.resize(std::min(question.count, question.capacity));
-      part.more = question.more != 0;
-      return part;
-    case ENOENT:
-    case ENOTTY:
-      return std::nullopt;
-    default:
-      throw Error("{}: journal: {}", SVMA_DEVICE, errno_text(error));
-  }
-}
-
 svma_stats Device::stats(uint32_t flags) {
   auto question = sized<svma_stats>();
   question.flags = flags;
@@ -302,6 +282,52 @@ DivergenceReports Device::divergences(uint32_t capacity) {
   result.reports.resize(std::min(question.count, capacity));
   result.lost = question.lost + (question.count - result.reports.size());
   return result;
+}
+
+std::optional<svma_report> Device::report(uint32_t index) {
+  auto question = sized<svma_report>();
+  question.index = index;
+  if (!call_or_throw(SVMA_IOC_REPORT, &question, "report", ENOENT)) return std::nullopt;
+  return question;
+}
+
+// The parts of one journal follow each other by number; what the ring drops meanwhile is counted,
+// not left out in silence.
+std::optional<Journal> Device::read_journal(svma_journal question) {
+  Journal journal;
+  std::vector<svma_journal_entry> part(kJournalPart);
+  const uint64_t from = question.from;
+  for (bool more = true; more;) {
+    question.capacity = kJournalPart;
+    question.buffer = address_of(part.data());
+    if (!call_or_throw(SVMA_IOC_JOURNAL, &question, "journal", ENOENT)) break;
+    if (question.lost) journal.entries.clear();
+    journal.entries.insert(journal.entries.end(), part.begin(), part.begin() + question.count);
+    journal.mm_id = question.mm_id;
+    journal.pid = question.pid;
+    more = question.more != 0;
+    question.flags = 0;
+    if (!journal.entries.empty()) question.from = journal.entries.back().id + 1;
+  }
+  if (journal.mm_id == 0) return std::nullopt;
+  if (!journal.entries.empty()) journal.lost = journal.entries.front().id - from;
+  return journal;
+}
+
+std::optional<Journal> Device::journal(uint64_t mm_id, pid_t pid, uint64_t from) {
+  auto question = sized<svma_journal>();
+  question.mm_id = mm_id;
+  question.pid = pid;
+  question.from = from;
+  return read_journal(question);
+}
+
+std::optional<Journal> Device::journal_after(uint64_t mm_id) {
+  auto question = sized<svma_journal>();
+  question.flags = SVMA_JOURNAL_AFTER;
+  question.mm_id = mm_id;
+  question.from = 1;
+  return read_journal(question);
 }
 
 }  // namespace svma

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/fd.hpp"
+#include "lib/journal.hpp"
 #include "lib/sources.hpp"
 #include "uapi/svma.h"
 
@@ -22,12 +23,6 @@ struct TreeSnapshot {
   uint32_t health = SVMA_GONE;
   Totals totals;
   std::vector<svma_vma> vmas;
-};
-
-// A part of an mm's journal, oldest first.
-struct JournalPart {
-  std::vector<svma_journal_entry> entries;
-  bool more = false;
 };
 
 struct DivergenceReports {
@@ -71,9 +66,6 @@ class Device : public ShadowSource {
   // The merge conditions of the VMA at an address. nullopt: not tracked.
   std::optional<svma_why> why(uint64_t mm_id, uint64_t address);
 
-  // Entries of the mm's journal with id >= `from`. nullopt: the module keeps none of this mm.
-  std::optional<JournalPart> journal(uint64_t mm_id, uint64_t from);
-
   svma_stats stats(uint32_t flags);
 
   // Facts by kind; nullopt: the module does not count them by kind.
@@ -81,6 +73,16 @@ class Device : public ShadowSource {
 
   std::vector<svma_probe> probes();
   DivergenceReports divergences(uint32_t capacity);
+
+  // All about report number `index` of divergences(); nullopt past the last one.
+  std::optional<svma_report> report(uint32_t index);
+
+  // Entries from number `from` on, of the mm `mm_id` or, when that is 0, of the newest mm of `pid`;
+  // also of one that has ended. nullopt: no such journal.
+  std::optional<Journal> journal(uint64_t mm_id, pid_t pid, uint64_t from = 1);
+
+  // The journal of the next mm that this descriptor tracks or has tracked, in order of mm_id.
+  std::optional<Journal> journal_after(uint64_t mm_id);
 
   // ShadowSource.
   std::optional<ShadowView> snapshot(uint64_t mm_id) override;
@@ -92,6 +94,7 @@ class Device : public ShadowSource {
   int call(unsigned long request, void* argument);
   // Throws on any errno but `tolerated`. RETURNS: whether it succeeded.
   bool call_or_throw(unsigned long request, void* argument, const char* name, int tolerated = 0);
+  std::optional<Journal> read_journal(svma_journal question);
   // Fills `vmas` from start to end of the layout; false when not tracked or when it moved between
   // two parts.
   bool read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas);

@@ -39,12 +39,49 @@ Json to_json(const svma_counts& counts) {
   };
 }
 
+Json to_json(const Owner& owner) {
+  switch (owner.state) {
+    case Owner::State::kUnknown:
+      return {{"state", "unknown"}};
+    case Owner::State::kNone:
+      return {{"state", "nothing"}};
+    case Owner::State::kMapped:
+      break;
+  }
+  return {{"state", "mapped"}, {"vma", svma::to_json(owner.vma)}};
+}
+
+Json map_of(const svma_extent* map, uint32_t count) {
+  Json json = Json::array();
+  for (uint32_t i = 0; i < count && i < SVMA_REPORT_EXTENTS; ++i)
+    json.push_back(svma::to_json(map[i]));
+  return json;
+}
+
+Json to_json(const svma_report& report) {
+  Json stack = Json::array();
+  for (uint32_t i = 0; i < report.frames && i < SVMA_REPORT_FRAMES; ++i)
+    stack.push_back(
+        std::string(report.stack[i], strnlen(report.stack[i], sizeof(report.stack[i]))));
+  return {
+      {"tid", report.tid},
+      {"task", std::string(report.task, strnlen(report.task, sizeof(report.task)))},
+      {"predicted", map_of(report.predicted_map, report.predicted)},
+      {"observed", map_of(report.observed_map, report.observed)},
+      {"stack", stack},
+  };
+}
+
 Json to_json(const Finding& finding) {
   const Difference& difference = finding.difference;
   Json json = {
       {"found_by", finding.found_by}, {"road", difference.road}, {"mm_id", finding.mm_id},
       {"pid", finding.pid},           {"comm", finding.comm},    {"field", difference.field},
   };
+  if (finding.step) {
+    json["generator_seed"] = finding.step->seed;
+    json["generator_step"] = finding.step->step;
+  }
   json["address"] = difference.address ? Json(hex(difference.address)) : Json();
   json["shadow"] = difference.shadow;
   json["live"] = difference.live;
@@ -56,10 +93,15 @@ Json to_json(const Finding& finding) {
     Json args = Json::array();
     for (uint64_t argument : finding.args) args.push_back(hex(argument));
     json["operation"] = finding.operation;
+    json["call"] = finding.call;
     json["args"] = args;
     json["result"] = finding.result;
   }
   if (finding.confirmed) json["confirmed"] = *finding.confirmed;
+  if (finding.report) json["report"] = to_json(*finding.report);
+  json["before"] = Json::array();
+  for (const svma_journal_entry& entry : finding.before)
+    json["before"].push_back(svma::to_json(entry));
   return json;
 }
 
@@ -247,6 +289,61 @@ Json to_json(std::span<const svma_probe> probes) {
         {"missed", probe.missed},
     });
   return json;
+}
+
+Json to_json(const svma_extent& vma) {
+  return {
+      {"start", hex(vma.start)}, {"end", hex(vma.end)}, {"permissions", permissions(vma.flags)},
+      {"flags", hex(vma.flags)}, {"pgoff", vma.pgoff},  {"dev", device_number(vma.dev)},
+      {"ino", vma.ino},
+  };
+}
+
+Json to_json(const svma_journal_entry& entry) {
+  Json args = Json::array();
+  for (uint64_t argument : entry.args) args.push_back(hex(argument));
+  Json after = Json::array();
+  for (const svma_extent& vma : extents(entry)) after.push_back(to_json(vma));
+  Json json = {
+      {"id", entry.id},
+      {"seq", entry.seq},
+      {"begin_ns", entry.begin_ns},
+      {"end_ns", entry.end_ns},
+      {"tid", entry.tid},
+      {"comm", std::string(entry.comm, strnlen(entry.comm, sizeof(entry.comm)))},
+      {"operation", operation_name(entry.operation)},
+      {"call", call_of(entry)},
+      {"args", args},
+      {"result", entry.result},
+      {"start", hex(entry.start)},
+      {"end", hex(entry.end)},
+      {"after", after},
+      {"cut", (entry.bits & SVMA_JOURNAL_CUT) != 0},
+      {"diverged", (entry.bits & SVMA_JOURNAL_DIVERGED) != 0},
+      {"unmodelled", (entry.bits & SVMA_JOURNAL_UNMODELLED) != 0},
+  };
+  if (entry.operation == SVMA_OP_SEARCH) json["predicted"] = hex(entry.predicted);
+  return json;
+}
+
+Json to_json(const Journal& journal) {
+  Json entries = Json::array();
+  for (const svma_journal_entry& entry : journal.entries) entries.push_back(to_json(entry));
+  return {
+      {"pid", journal.pid}, {"mm_id", journal.mm_id}, {"lost", journal.lost}, {"entries", entries}};
+}
+
+Json owners_json(const Journal& journal, uint64_t address) {
+  Json changes = Json::array();
+  for (const OwnerChange& change : owners_at(journal.entries, address))
+    changes.push_back({{"entry", to_json(journal.entries[change.index])},
+                       {"before", to_json(change.before)},
+                       {"after", to_json(change.after)}});
+  return {{"pid", journal.pid},
+          {"mm_id", journal.mm_id},
+          {"lost", journal.lost},
+          {"address", hex(address)},
+          {"changes", changes}};
 }
 
 }  // namespace svma

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "lib/journal.hpp"
 #include "lib/tally.hpp"
 #include "lib/tree.hpp"
 #include "uapi/svma.h"
@@ -24,6 +25,11 @@ Json to_json(const std::vector<FreeRange>& gaps);
 Json to_json(const svma_stats& stats);
 Json to_json(const svma_facts& facts);
 Json to_json(std::span<const svma_probe> probes);
+Json to_json(const svma_extent& vma);
+Json to_json(const svma_journal_entry& entry);
+Json to_json(const Journal& journal);
+// Who has owned `address`.
+Json owners_json(const Journal& journal, uint64_t address);
 
 // "0x7ffd1000".
 std::string hex(uint64_t value);

@@ -9,15 +9,16 @@ namespace svma {
 namespace {
 
 constexpr const char* kOperations[] = {
-    "none",          "attach",   "mmap",   "munmap",       "brk",     "mprotect",    "mremap move",
-    "mremap expand", "mlock",    "modify", "stack growth", "insert",  "stack shift", "fork",
-    "exit",          "anon_vma", "other",  "exec",         "madvise", "mbind",       "search",
+    "none",        "attach",        "mmap",   "munmap",     "brk",          "mprotect",
+    "mremap move", "mremap expand", "mlock",  "modify",     "stack growth", "insert",
+    "stack shift", "fork",          "exit",   "anon_vma",   "other",        "exec",
+    "madvise",     "mbind",         "search", "clear_refs",
 };
 
 constexpr const char* kFields[] = {
     "none",     "layout",    "flags",    "pgoff",      "file",     "policy",   "uffd",
     "name",     "map_count", "total_vm", "data_vm",    "exec_vm",  "stack_vm", "locked_vm",
-    "anon_vma", "address",   "lookup",   "hiwater_vm", "argument", "result",
+    "anon_vma", "address",   "lookup",   "hiwater_vm", "argument", "result",   "rb_subtree_gap",
 };
 
 constexpr const char* kFacts[] = {

@@ -7,7 +7,9 @@
 #include <cstring>
 #include <iterator>
 
+#include "lib/journal.hpp"
 #include "lib/names.hpp"
+#include "lib/sketch.hpp"
 
 namespace svma {
 namespace {
@@ -20,11 +22,36 @@ std::string device_text(uint32_t dev) {
 
 std::string bounded(const char* text, size_t size) { return {text, strnlen(text, size)}; }
 
-std::string arguments_text(const Finding& finding) {
-  std::string text;
-  for (uint64_t argument : finding.args)
-    text += fmt::format("{}{:#x}", text.empty() ? "" : ", ", argument);
+// Neighbourhoods and stack of a module's report.
+std::string details_text(const svma_report& report) {
+  const auto side = [](const svma_extent* map, uint32_t count) {
+    return std::span(map, std::min<size_t>(count, SVMA_REPORT_EXTENTS));
+  };
+  std::string text = sketch(side(report.predicted_map, report.predicted),
+                            side(report.observed_map, report.observed), "  ");
+  for (uint32_t i = 0; i < std::min<uint32_t>(report.frames, SVMA_REPORT_FRAMES); ++i)
+    text += fmt::format("  {:<10}{}\n", i == 0 ? "stack" : "",
+                        bounded(report.stack[i], sizeof(report.stack[i])));
   return text;
+}
+
+std::string before_text(const Finding& finding) {
+  if (finding.before.empty()) return "";
+  std::string text = "  the last operations, times relative to the last one\n";
+  for (const svma_journal_entry& entry : finding.before)
+    text += "   " + entry_text(entry, finding.before.back().begin_ns);
+  return text;
+}
+
+std::string operation_text(const Finding& finding) {
+  if (finding.operation.empty())
+    return fmt::format("  between   moment {} and moment {}\n", finding.last_equal_seq,
+                       finding.seq);
+  std::string text = fmt::format("  after     {} = {}", finding.call, finding.result_text);
+  if (finding.report)
+    text += fmt::format(", by task {} ({})", finding.report->tid,
+                        bounded(finding.report->task, sizeof(finding.report->task)));
+  return text + '\n';
 }
 
 std::string operations_table(const svma_counts& counts) {
@@ -129,16 +156,15 @@ std::string finding_text(const Finding& finding) {
   const Difference& difference = finding.difference;
   std::string text =
       fmt::format("divergence: {} of process {} ({})", difference.field, finding.pid, finding.comm);
+  if (finding.step)
+    text += fmt::format(", seed {} step {},", finding.step->seed, finding.step->step);
   if (difference.address) text += fmt::format(" at {:x}", difference.address);
   text += fmt::format(", found by the {} ({})", finding.found_by, difference.road);
   if (finding.confirmed) text += *finding.confirmed ? ", confirmed" : ", gone when read again";
-  text += '\n';
-  if (!finding.operation.empty())
-    text += fmt::format("  after   {}({}) = {}\n", finding.operation, arguments_text(finding),
-                        finding.result);
-  else
-    text += fmt::format("  between moment {} and moment {}\n", finding.last_equal_seq, finding.seq);
-  return text + fmt::format("  shadow  {}\n  live    {}\n", difference.shadow, difference.live);
+  text += '\n' + operation_text(finding);
+  text += fmt::format("  shadow    {}\n  live      {}\n", difference.shadow, difference.live);
+  if (finding.report) text += details_text(*finding.report);
+  return text + before_text(finding);
 }
 
 std::string report_text(const CheckReport& report) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "lib/calls.hpp"
 #include "lib/error.hpp"
 #include "lib/names.hpp"
 #include "lib/render.hpp"
@@ -40,6 +41,14 @@ std::string reported_value(const svma_vma& vma, uint32_t field) {
     default:
       return reported_vma(vma);
   }
+}
+
+// Flags that only one side has, by name.
+std::string flags_of_one_side(const svma_vma& side, const svma_vma& other) {
+  const std::string names = side.start == SVMA_NONE || other.start == SVMA_NONE
+                                ? ""
+                                : flag_names(side.flags & ~other.flags);
+  return names.empty() ? "" : fmt::format("  ({} only here)", names);
 }
 
 }  // namespace
@@ -110,7 +119,10 @@ Finding to_finding(const svma_divergence& report) {
   finding.mm_id = report.mm_id;
   finding.pid = report.pid;
   finding.comm.assign(report.comm, strnlen(report.comm, sizeof(report.comm)));
+  finding.step = parse_step_name(finding.comm);
   finding.operation = operation_name(report.operation);
+  finding.call = call_text(report.operation, Arguments(report.args), place.start, place.end);
+  finding.result_text = result_text(report.operation, report.result);
   finding.args.assign(std::begin(report.args), std::end(report.args));
   finding.result = report.result;
   finding.seq = report.seq;
@@ -120,7 +132,21 @@ Finding to_finding(const svma_divergence& report) {
                                 : reported_value(report.predicted, report.field),
                         counter ? std::to_string(report.observed_value)
                                 : reported_value(report.observed, report.field)};
+  if (report.field == SVMA_FIELD_FLAGS) {
+    finding.difference.shadow += flags_of_one_side(report.predicted, report.observed);
+    finding.difference.live += flags_of_one_side(report.observed, report.predicted);
+  }
   return finding;
+}
+
+std::vector<svma_journal_entry> leading_to(std::span<const svma_journal_entry> entries,
+                                           uint64_t seq) {
+  auto end = std::find_if(entries.begin(), entries.end(),
+                          [seq](const svma_journal_entry& entry) { return entry.seq > seq; });
+  // Faults since then change no layout.
+  while (end != entries.begin() && std::prev(end)->operation == SVMA_OP_ANON_VMA) --end;
+  const auto begin = end - std::min<ptrdiff_t>(end - entries.begin(), kOperationsBefore);
+  return {begin, end};
 }
 
 }  // namespace svma

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "lib/answers.hpp"
 #include "lib/compare.hpp"
+#include "lib/step_name.hpp"
 #include "uapi/svma.h"
 
 namespace svma {
@@ -49,13 +51,19 @@ struct Finding {
   uint64_t mm_id = 0;
   pid_t pid = 0;
   std::string comm;
-  std::string operation;  // "" when not known
+  std::optional<StepName> step;  // of svma-generate, when the task's name says one
+  std::string operation;         // "" when not known
+  std::string call;              // the operation with its arguments in words
   std::vector<uint64_t> args;
   int64_t result = 0;
+  std::string result_text;  // in words
   uint64_t seq = 0;
   uint64_t last_equal_seq = 0;    // harness: it was still equal at this moment; 0: never was
   std::optional<bool> confirmed;  // harness: a second reading at once found the same
   Difference difference;
+  std::optional<svma_report> report;       // module: neighbourhoods, task, stack
+  std::vector<svma_journal_entry> before;  // the last operations: module: up to this one; harness:
+                                           // up to the moment of the comparison
 };
 
 // The fields of the verdict line.
@@ -106,5 +114,12 @@ int exit_code_of(const CheckReport& report, std::string& why);
 
 // A module's report in the harness's words.
 Finding to_finding(const svma_divergence& report);
+
+// How many operations before a divergence are shown.
+inline constexpr size_t kOperationsBefore = 5;
+
+// Those of `entries` that led to the moment `seq`: the last ones with no later number.
+std::vector<svma_journal_entry> leading_to(std::span<const svma_journal_entry> entries,
+                                           uint64_t seq);
 
 }  // namespace svma

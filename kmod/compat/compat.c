@@ -7,6 +7,19 @@
 
 static int *max_map_count;
 static unsigned long *stack_guard_gap_bytes;
+static unsigned long *mmap_min_addr_bytes;
+static int *overcommit_memory;
+
+/* Variables that modules may read but not link against. */
+static const struct {
+	const char *name;
+	void **at;
+} variables[] = {
+	{ "sysctl_max_map_count", (void **)&max_map_count },
+	{ "stack_guard_gap", (void **)&stack_guard_gap_bytes },
+	{ "mmap_min_addr", (void **)&mmap_min_addr_bytes },
+	{ "sysctl_overcommit_memory", (void **)&overcommit_memory },
+};
 static unsigned long topdown_search;
 
 /* v5.7 (0bd476e6c671) took the export of kallsyms_lookup_name() away; a kprobe still knows its address. */
@@ -25,21 +38,22 @@ static unsigned long (*find_lookup_name(void))(const char *)
 int svma_compat_init(void)
 {
 	unsigned long (*lookup)(const char *) = find_lookup_name();
+	unsigned int i;
 
 	if (!lookup) {
 		pr_err("svma: kallsyms_lookup_name can't be found; is CONFIG_KPROBES on?\n");
 		return -ENOENT;
 	}
-	max_map_count = (int *)lookup("sysctl_max_map_count");
-	stack_guard_gap_bytes = (unsigned long *)lookup("stack_guard_gap");
 	topdown_search = lookup("arch_get_unmapped_area_topdown");
 	if (!topdown_search) {
 		pr_err("svma: arch_get_unmapped_area_topdown is not in kallsyms\n");
 		return -ENOENT;
 	}
-	if (!max_map_count || !stack_guard_gap_bytes) {
-		pr_err("svma: %s is not in kallsyms; is CONFIG_KALLSYMS_ALL on?\n",
-		       max_map_count ? "stack_guard_gap" : "sysctl_max_map_count");
+	for (i = 0; i < ARRAY_SIZE(variables); i++) {
+		*variables[i].at = (void *)lookup(variables[i].name);
+		if (*variables[i].at)
+			continue;
+		pr_err("svma: %s is not in kallsyms; is CONFIG_KALLSYMS_ALL on?\n", variables[i].name);
 		return -ENOENT;
 	}
 	return 0;
@@ -53,6 +67,16 @@ unsigned int svma_max_map_count(void)
 unsigned long svma_stack_guard_gap(void)
 {
 	return *stack_guard_gap_bytes;
+}
+
+unsigned long svma_mmap_min_addr(void)
+{
+	return READ_ONCE(*mmap_min_addr_bytes);
+}
+
+int svma_overcommit_memory(void)
+{
+	return READ_ONCE(*overcommit_memory);
 }
 
 /* v6.10 (529ce23a764f) replaced the pointer by a flag of the mm. */

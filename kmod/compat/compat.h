@@ -23,6 +23,8 @@ int svma_compat_init(void);
 /* Current values of sysctl vm.max_map_count and of the boot parameter stack_guard_gap (bytes). */
 unsigned int svma_max_map_count(void);
 unsigned long svma_stack_guard_gap(void);
+unsigned long svma_mmap_min_addr(void); /* bytes */
+int svma_overcommit_memory(void);
 
 /**
  * svma_live_next_vma - the first VMA that ends above @addr

@@ -6,11 +6,17 @@
 #define SVMA_UNITY
 
 #include "abi/core_api.cc"
+#include "replay/advice.cc"
+#include "replay/call.cc"
 #include "replay/compare.cc"
 #include "replay/predict.cc"
+#include "replay/scene.cc"
 #include "replay/semantics.cc"
 #include "replay/shadow.cc"
 #include "vma/address_space.cc"
+#include "vma/adjust.cc"
+#include "vma/copy_vma.cc"
+#include "vma/empty_area.cc"
 #include "vma/merge.cc"
 #include "vma/reserve.cc"
 #include "vma/unmap.cc"

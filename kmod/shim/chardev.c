@@ -16,6 +16,7 @@
 
 /* Records copied under the lock of a shadow in one go. */
 #define SVMA_CHUNK 512u
+#define SVMA_CHUNK_JOURNAL 256u
 
 static struct mm_struct *mm_of_pid(pid_t nr, struct pid **tgid)
 {
@@ -81,8 +82,10 @@ int svma_untrack_id(struct svma_session *session, u64 id)
 		return err;
 	mutex_lock(&svma_admin);
 	if (t->session == session) {
+		t->forgotten = true;
 		svma_tracked_retire(t);
 		svma_bury();
+		svma_journals_forget(session, pid_vnr(t->pid));
 		err = 0;
 	}
 	mutex_unlock(&svma_admin);
@@ -487,7 +490,79 @@ static int do_divergences(struct svma_session *session, struct svma_divergences 
 	return 0;
 }
 
+static int do_journal(struct svma_session *session, struct svma_journal *arg)
+{
+	u32 room = min(arg->capacity, SVMA_CHUNK_JOURNAL);
+	struct svma_journal_entry *entries = NULL;
+	u32 i;
+	int err;
+
+	if (arg->flags & ~SVMA_JOURNAL_AFTER)
+		return -EINVAL;
+	if (room) {
+		entries = kvcalloc(room, sizeof(*entries), GFP_KERNEL);
+		if (!entries)
+			return -ENOMEM;
+	}
+	err = svma_journal_read(session, arg, entries, room);
+	if (err)
+		goto out;
+	for (i = 0; i < arg->count; i++)
+		entries[i].tid = svma_visible_tid(entries[i].tid);
+	if (arg->count && copy_to_user(u64_to_user_ptr(arg->buffer), entries, arg->count * sizeof(*entries)))
+		err = -EFAULT;
+out:
+	kvfree(entries);
+	return err;
+}
+
+static int do_report(struct svma_session *session, struct svma_report *arg)
+{
+	const struct svma_detail *detail;
+	bool there;
+
+	if (arg->flags || arg->reserved)
+		return -EINVAL;
+	spin_lock(&session->lock);
+	there = arg->index < session->nr_reports;
+	spin_unlock(&session->lock);
+	if (!there)
+		return -ENOENT;
+	/* Reports are only ever added, so one that is there stays as it is. */
+	arg->divergence = session->reports[arg->index];
+	detail = &session->details[arg->index];
+	arg->tid = svma_visible_tid(detail->tid);
+	arg->predicted = detail->predicted;
+	arg->observed = detail->observed;
+	memcpy(arg->predicted_map, detail->predicted_map, sizeof(arg->predicted_map));
+	memcpy(arg->observed_map, detail->observed_map, sizeof(arg->observed_map));
+	memcpy(arg->task, detail->task, sizeof(arg->task));
+	memset(arg->stack, 0, sizeof(arg->stack));
+	BUILD_BUG_ON(sizeof(arg->stack[0]) != SVMA_FRAME_LENGTH);
+	arg->frames = svma_detail_stack(detail, arg->stack, SVMA_REPORT_FRAMES);
+	return 0;
+}
+
 /* --- the dispatcher ------------------------------------------------------------------------------ */
+
+static int do_facts(struct svma_session *session, struct svma_facts *arg)
+{
+	struct svma_session *s;
+
+	if (arg->flags & ~SVMA_STATS_MODULE)
+		return -EINVAL;
+	memset(arg->count, 0, sizeof(arg->count));
+	if (!(arg->flags & SVMA_STATS_MODULE)) {
+		svma_session_facts(session, arg->count);
+		return 0;
+	}
+	mutex_lock(&svma_admin);
+	svma_facts_add(arg->count, svma_ended_facts);
+	list_for_each_entry(s, &svma_sessions, node)
+		svma_session_facts(s, arg->count);
+	mutex_unlock(&svma_admin);
+	return 0;
+}
 
 union svma_argument {
 	u32 size;
@@ -502,6 +577,9 @@ union svma_argument {
 	struct svma_stats stats;
 	struct svma_probes probes;
 	struct svma_divergences divergences;
+	struct svma_facts facts;
+	struct svma_journal journal;
+	struct svma_report report;
 	struct svma_why why;
 	struct svma_limits limits;
 };
@@ -531,6 +609,12 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_probes(session, &arg->probes);
 	case _IOC_NR(SVMA_IOC_DIVERGENCES):
 		return do_divergences(session, &arg->divergences);
+	case _IOC_NR(SVMA_IOC_FACTS):
+		return do_facts(session, &arg->facts);
+	case _IOC_NR(SVMA_IOC_JOURNAL):
+		return do_journal(session, &arg->journal);
+	case _IOC_NR(SVMA_IOC_REPORT):
+		return do_report(session, &arg->report);
 	case _IOC_NR(SVMA_IOC_WHY):
 		return do_why(session, &arg->why);
 	case _IOC_NR(SVMA_IOC_LIMITS):
@@ -546,6 +630,9 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		SVMA_IOC_VERSION, SVMA_IOC_TRACK,    SVMA_IOC_UNTRACK, SVMA_IOC_LIST,
 		SVMA_IOC_MM,	  SVMA_IOC_SNAPSHOT, SVMA_IOC_FIND,    SVMA_IOC_GAP,
 		SVMA_IOC_STATS,	  SVMA_IOC_PROBES,   SVMA_IOC_DIVERGENCES,
+		[_IOC_NR(SVMA_IOC_FACTS)] = SVMA_IOC_FACTS,
+		[_IOC_NR(SVMA_IOC_JOURNAL)] = SVMA_IOC_JOURNAL,
+		[_IOC_NR(SVMA_IOC_REPORT)] = SVMA_IOC_REPORT,
 		[_IOC_NR(SVMA_IOC_WHY)] = SVMA_IOC_WHY,
 		[_IOC_NR(SVMA_IOC_LIMITS)] = SVMA_IOC_LIMITS,
 	};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /sys/kernel/debug/svma: track, probes, stats, and per tracked process maps, tree, list, gaps, health,
- * divergences. Addresses are those of user space; kernel objects appear hashed.
+ * journal, divergences. Addresses are those of user space; kernel objects appear hashed.
  */
 #include "svma.h"
 
@@ -198,6 +198,28 @@ static void show_side(struct seq_file *m, const char *name, const struct svma_vm
 			   vma->start, vma->end, vma->flags, vma->pgoff, vma->dev, vma->ino, vma->anon_vma);
 }
 
+static void show_map(struct seq_file *m, const char *name, const struct svma_extent *map, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		seq_printf(m, "  %s map %llx-%llx flags %llx pgoff %llx dev %x ino %llu\n", name, map[i].start,
+			   map[i].end, map[i].flags, map[i].pgoff, map[i].dev, map[i].ino);
+}
+
+static void show_detail(struct seq_file *m, const struct svma_detail *detail)
+{
+	char frames[SVMA_REPORT_FRAMES][SVMA_FRAME_LENGTH];
+	unsigned int i, n;
+
+	show_map(m, "predicted", detail->predicted_map, detail->predicted);
+	show_map(m, "observed ", detail->observed_map, detail->observed);
+	seq_printf(m, "  task %d %.16s\n", detail->tid, detail->task);
+	n = svma_detail_stack(detail, frames, ARRAY_SIZE(frames));
+	for (i = 0; i < n; i++)
+		seq_printf(m, "  stack %s\n", frames[i]);
+}
+
 static int divergences_show(struct seq_file *m, void *unused)
 {
 	struct svma_tracked *t = m->private;
@@ -219,10 +241,94 @@ static int divergences_show(struct seq_file *m, void *unused)
 		seq_printf(m, " predicted %llu observed %llu\n", d->predicted_value, d->observed_value);
 		show_side(m, "predicted", &d->predicted);
 		show_side(m, "observed ", &d->observed);
+		show_detail(m, &s->details[i]);
 	}
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(divergences);
+
+/* --- journal: position = number of an entry --------------------------------------------------------- */
+
+struct journal_walk {
+	struct svma_tracked *t;
+	struct svma_journal_entry entry;
+};
+
+static void *journal_to(struct seq_file *m, loff_t *pos)
+{
+	struct journal_walk *walk = m->private;
+
+	if (!svma_journal_get(walk->t, *pos, &walk->entry))
+		return NULL;
+	*pos = walk->entry.id;
+	return walk;
+}
+
+static void *journal_start(struct seq_file *m, loff_t *pos)
+{
+	return journal_to(m, pos);
+}
+
+static void *journal_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct journal_walk *walk = v;
+
+	*pos = walk->entry.id + 1;
+	return journal_to(m, pos);
+}
+
+static void journal_stop(struct seq_file *m, void *v)
+{
+}
+
+static int journal_show(struct seq_file *m, void *v)
+{
+	const struct svma_journal_entry *e = &((struct journal_walk *)v)->entry;
+	unsigned int i;
+
+	seq_printf(m, "%llu seq %llu begin %llu end %llu tid %d %.16s %s result %lld args", e->id, e->seq,
+		   e->begin_ns, e->end_ns, e->tid, e->comm, svma_operation_names[e->operation], e->result);
+	for (i = 0; i < 6; i++)
+		seq_printf(m, " %llx", e->args[i]);
+	seq_printf(m, "%s%s\n", e->bits & SVMA_JOURNAL_DIVERGED ? " diverged" : "",
+		   e->bits & SVMA_JOURNAL_UNMODELLED ? " unmodelled" : "");
+	if (e->start != e->end)
+		seq_printf(m, "  in %llx-%llx%s\n", e->start, e->end, e->bits & SVMA_JOURNAL_CUT ? " cut" : "");
+	show_map(m, "after", e->vma, e->vmas);
+	return 0;
+}
+
+static const struct seq_operations journal_ops = {
+	.start = journal_start, .next = journal_next, .stop = journal_stop, .show = journal_show
+};
+
+static int journal_open(struct inode *inode, struct file *file)
+{
+	struct svma_tracked *t = inode->i_private;
+	struct journal_walk *walk;
+
+	kref_get(&t->ref);
+	walk = __seq_open_private(file, &journal_ops, sizeof(*walk));
+	if (!walk) {
+		svma_tracked_put(t);
+		return -ENOMEM;
+	}
+	walk->t = t;
+	return 0;
+}
+
+static int journal_release(struct inode *inode, struct file *file)
+{
+	struct journal_walk *walk = ((struct seq_file *)file->private_data)->private;
+
+	svma_tracked_put(walk->t);
+	return seq_release_private(inode, file);
+}
+
+static const struct file_operations journal_fops = {
+	.owner = THIS_MODULE, .open = journal_open, .read = seq_read, .llseek = seq_lseek,
+	.release = journal_release,
+};
 
 static int probes_show(struct seq_file *m, void *unused)
 {
@@ -282,8 +388,14 @@ static ssize_t track_write(struct file *file, const char __user *user, size_t si
 		return err ? err : size;
 	}
 	t = svma_tracked_of_pid(-nr);
-	if (!t)
-		return -ENOENT;
+	if (!t) {
+		/* One that has ended: what is left is its journal. */
+		mutex_lock(&svma_admin);
+		svma_bury();
+		err = svma_journals_forget(session, -nr) ? 0 : -ENOENT;
+		mutex_unlock(&svma_admin);
+		return err ? err : size;
+	}
 	id = t->id;
 	svma_tracked_put(t);
 	err = svma_untrack_id(session, id);
@@ -340,6 +452,7 @@ static void make_dir(struct svma_tracked *t)
 	debugfs_create_file("list", 0400, dir, t, &list_fops);
 	debugfs_create_file("gaps", 0400, dir, t, &gaps_fops);
 	debugfs_create_file("health", 0400, dir, t, &health_fops);
+	debugfs_create_file("journal", 0400, dir, t, &journal_fops);
 	debugfs_create_file("divergences", 0400, dir, t, &divergences_fops);
 	t->dir = dir;
 }

@@ -15,6 +15,7 @@
  */
 #include "svma.h"
 
+#include <linux/ktime.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -35,6 +36,51 @@ static void count_hit_ri(struct kretprobe_instance *ri)
 }
 
 /* --- the open operation ------------------------------------------------------------------------- */
+
+static void fill_rlimits(struct svma_rlimits *limits)
+{
+	limits->as = rlimit(RLIMIT_AS);
+	limits->data = rlimit(RLIMIT_DATA);
+	limits->data_max = rlimit_max(RLIMIT_DATA);
+	limits->stack = rlimit(RLIMIT_STACK);
+}
+
+/* Is @op a step of the system call that its task is in? Then the call's arguments say what it must be. */
+static bool is_step(const struct svma_call_entry *entry, const struct svma_op *op)
+{
+	switch (entry->call.kind) {
+	case SVMA_CALL_MPROTECT:
+		return op->kind == SVMA_CORE_MPROTECT;
+	case SVMA_CALL_MLOCK:
+	case SVMA_CALL_MLOCKALL:
+		return op->kind == SVMA_CORE_MLOCK;
+	case SVMA_CALL_MMAP:
+		return op->kind == SVMA_CORE_MMAP;
+	case SVMA_CALL_MUNMAP:
+		return op->kind == SVMA_CORE_MUNMAP;
+	default:
+		return false;
+	}
+}
+
+static void check_step(struct svma_tracked *t, const struct svma_op *op)
+{
+	struct svma_call_entry *entry = svma_call_current(t->mm);
+	struct svma_verdict verdict = {};
+
+	if (!entry || !is_step(entry, op))
+		return;
+	svma_core_call_step(t->shadow, &entry->call, op, &verdict);
+	svma_account_answers(t, op, &verdict);
+}
+
+static void note_step_result(struct svma_tracked *t, s64 result)
+{
+	struct svma_call_entry *entry = svma_call_current(t->mm);
+
+	if (entry && is_step(entry, &t->op))
+		entry->call.failed = result < 0 ? result : 0;
+}
 
 /* These have no return probe: they end when the next one begins or the lock is given up. */
 static bool ends_by_itself(u32 kind)
@@ -76,12 +122,16 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 		if (t->health != SVMA_CLEAN)
 			return 0;
 	}
+	check_step(t, op);
+	t->begin_ns = ktime_get_mono_fast_ns();
 	t->op = *op;
 	t->op.map_count_limit = svma_max_map_count();
+	t->op.task = task_pid_nr(current);
+	fill_rlimits(&t->op.rlimits);
 	t->op_id = atomic64_inc_return(&next_op_id);
 	t->op_open = true;
 	svma_core_begin(t->shadow, &t->op, t->mm, &verdict);
-	t->counts.facts += verdict.facts;
+	svma_account_answers(t, &t->op, &verdict);
 	return t->op_id;
 }
 
@@ -92,29 +142,38 @@ static int open_at_entry(struct kretprobe_instance *ri, struct mm_struct *mm, st
 	struct svma_tracked *t;
 
 	data->op_id = 0;
+	data->outer_id = 0;
 	rcu_read_lock();
 	t = svma_find_rcu(mm);
 	if (t) {
 		count_hit_ri(ri);
 		spin_lock(&t->lock);
 		data->mm = mm;
+		/* Did a mapping that failed unmap what it was to replace? */
+		if (t->op_open && t->op.kind == SVMA_CORE_MMAP && op->kind == SVMA_CORE_MUNMAP)
+			data->outer_id = t->op_id;
 		data->op_id = begin_operation(t, op);
 		spin_unlock(&t->lock);
 	}
 	rcu_read_unlock();
-	return data->op_id ? 0 : 1;
+	return data->op_id || data->outer_id ? 0 : 1;
 }
 
 static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_verdict verdict = {};
 	struct svma_tracked *t;
 
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t) {
 		spin_lock(&t->lock);
-		if (t->op_open && t->op_id == data->op_id) {
+		if (data->outer_id) {
+			if (t->op_open && t->op_id == data->outer_id)
+				t->op.steps |= (int)regs_return_value(regs) < 0 ? SVMA_STEP_UNMAP_FAILED :
+										  SVMA_STEP_UNMAPPED;
+		} else if (t->op_open && t->op_id == data->op_id) {
 			/* Some of the functions return an int. */
 			s64 result = regs_return_value(regs);
 
@@ -123,10 +182,15 @@ static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 			if (t->health == SVMA_CLEAN)
 				end_operation(t, result);
 			t->op_open = false;
+			note_step_result(t, result);
 		} else if (t->unmapping == data->op_id) {
-			/* The unmap that went on under the read lock has counted its pages now. */
+			/* The unmap that went on under the read lock, which it still holds, has counted its pages. */
 			t->unmapping = 0;
 			t->seq++;
+			if (t->health == SVMA_CLEAN && t->op_id == data->op_id) {
+				svma_core_release(t->shadow, data->mm, false, true, &verdict);
+				svma_account_answers(t, &t->op, &verdict);
+			}
 		}
 		spin_unlock(&t->lock);
 	}
@@ -164,6 +228,33 @@ static void lose_operation(struct svma_tracked *t)
 	svma_suspect(t);
 }
 
+/* The lock is given up inside a system call: apply it as a whole, or note how far it should have come. */
+static void release_call(struct svma_tracked *t)
+{
+	struct svma_call_entry *entry = svma_call_current(t->mm);
+	struct svma_op op = {};
+
+	if (!entry || entry->applied || t->health != SVMA_CLEAN)
+		return;
+	switch (entry->call.kind) {
+	case SVMA_CALL_MADVISE:
+		op.kind = SVMA_CORE_MADVISE;
+		op.args[0] = entry->call.args[0];
+		op.args[1] = entry->call.args[0] + PAGE_ALIGN(entry->call.args[1]);
+		op.args[2] = entry->call.args[2];
+		break;
+	case SVMA_CALL_CLEAR_REFS:
+		op.kind = SVMA_CORE_CLEAR_REFS;
+		break;
+	default:
+		svma_core_call_release(t->shadow, &entry->call);
+		return;
+	}
+	entry->applied = true;
+	if (begin_operation(t, &op))
+		end_operation(t, 0);
+}
+
 static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, bool downgraded)
 {
 	struct mm_struct *mm = container_of(sem, struct mm_struct, mmap_lock);
@@ -193,9 +284,14 @@ static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, boo
 		}
 	}
 	t->op_open = false;
+	release_call(t);
 	if (t->health == SVMA_CLEAN) {
 		svma_core_release(t->shadow, mm, downgraded && t->unmapping, t->announced, &verdict);
-		svma_account(t, NULL, &verdict);
+		/* A total that is wrong after an operation is blamed on it. */
+		if (t->announced)
+			svma_account_answers(t, &t->op, &verdict);
+		else
+			svma_account(t, NULL, &verdict);
 	}
 	t->announced = false;
 	t->setup_stack = false;
@@ -305,6 +401,7 @@ static int on_stack_growth(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[0] = vma->vm_start;
 	op.args[1] = svma_arg(regs, 1);
 	op.args[2] = in_setup_stack(vma->vm_mm);
+	op.args[3] = svma_mmap_min_addr();
 	return open_at_entry(ri, vma->vm_mm, &op);
 }
 
@@ -367,7 +464,30 @@ static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs
 	return 0;
 }
 
-/* vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx, anon_name) */
+static bool in_madvise(const struct mm_struct *mm)
+{
+	struct svma_call_entry *entry = svma_call_current(mm);
+
+	return entry && entry->call.kind == SVMA_CALL_MADVISE;
+}
+
+/* mbind_range(vmi, vma, prev, start, end, new_pol) */
+static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	struct svma_op op = { .kind = SVMA_CORE_MBIND };
+
+	op.args[0] = svma_arg(regs, 3);
+	op.args[1] = svma_arg(regs, 4);
+	op.args[2] = svma_live_policy((struct mempolicy *)svma_arg(regs, 5));
+	op.vma.start = vma->vm_start;
+	return open_at_entry(ri, vma->vm_mm, &op);
+}
+
+/*
+ * vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx, anon_name): where no other
+ * operation is open and no madvise() goes on, it is userfaultfd.
+ */
 static int on_vma_merge(struct kprobe *kp, struct pt_regs *regs)
 {
 	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 0);
@@ -376,7 +496,7 @@ static int on_vma_merge(struct kprobe *kp, struct pt_regs *regs)
 
 	rcu_read_lock();
 	t = svma_find_rcu(mm);
-	if (t) {
+	if (t && !in_madvise(mm)) {
 		count_hit(kp);
 		op.args[0] = svma_arg(regs, 2);
 		op.args[1] = svma_arg(regs, 3);
@@ -424,15 +544,272 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	t = svma_find_rcu(data->mm);
 	if (t) {
 		spin_lock(&t->lock);
-		if (t->health == SVMA_CLEAN && !t->forking) {
+		/* Inside an operation (it populates, or a stack grows) the comparison takes the identity over. */
+		if (t->health == SVMA_CLEAN && !t->forking && !t->op_open) {
 			svma_live_read(data->vma, &live);
 			svma_core_anon_vma(t->shadow, &live);
 			t->counts.facts++;
+			t->facts[SVMA_FACT_ANON_VMA]++;
+			svma_journal_note_fault(t, &live);
 		}
 		spin_unlock(&t->lock);
 	}
 	rcu_read_unlock();
 	return 0;
+}
+
+/* --- what operations ask --------------------------------------------------------------------------- */
+
+/* vm_unmapped_area(info) of the current mm, mmap_lock held for writing */
+static int on_search(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	const struct vm_unmapped_area_info *info = (const void *)svma_arg(regs, 0);
+	bool tracked;
+
+	rcu_read_lock();
+	tracked = current->mm && svma_find_rcu(current->mm);
+	rcu_read_unlock();
+	if (!tracked)
+		return 1;
+	count_hit_ri(ri);
+	data->mm = current->mm;
+	data->search[0] = info->length;
+	data->search[1] = info->low_limit;
+	data->search[2] = info->high_limit;
+	data->search[3] = info->align_mask;
+	data->search[4] = info->align_offset;
+	data->search[5] = !!(info->flags & VM_UNMAPPED_AREA_TOPDOWN);
+	return 0;
+}
+
+static int on_search_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_op op = { .kind = SVMA_CORE_SEARCH };
+	struct svma_verdict verdict = {};
+	struct svma_call_entry *entry;
+	struct svma_tracked *t;
+	u64 predicted;
+
+	op.result = regs_return_value(regs);
+	memcpy(op.args, data->search, sizeof(data->search));
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		entry = svma_call_current(data->mm);
+		spin_lock(&t->lock);
+		if (t->health == SVMA_CLEAN && !t->forking) {
+			svma_core_search(t->shadow, &op, entry ? &entry->call : NULL, &predicted, &verdict);
+			svma_journal_note(t, &op, &verdict);
+			svma_account_answers(t, &op, &verdict);
+			t->counts.by_operation[SVMA_OP_SEARCH]++;
+		}
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* security_vm_enough_memory_mm(mm, pages): overcommit; asked in the middle of operations */
+static int on_enough_memory(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	bool tracked;
+
+	data->mm = (struct mm_struct *)svma_arg(regs, 0);
+	rcu_read_lock();
+	tracked = svma_find_rcu(data->mm) != NULL;
+	rcu_read_unlock();
+	if (tracked)
+		count_hit_ri(ri);
+	return !tracked;
+}
+
+static int on_enough_memory_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_tracked *t;
+
+	if (!(int)regs_return_value(regs))
+		return 0;
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		if (t->op_open)
+			t->op.steps |= SVMA_STEP_NO_MEMORY;
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* --- system calls that consist of steps -------------------------------------------------------------- */
+
+/* For entry handlers of return probes: 0 when the return is wanted. @mm NULL: known at the release only. */
+static int open_call(struct kretprobe_instance *ri, struct mm_struct *mm, const struct svma_call *call)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_tracked *t = NULL;
+
+	data->mm = mm;
+	data->call = NULL;
+	rcu_read_lock();
+	if (mm)
+		t = svma_find_rcu(mm);
+	if (t || (!mm && atomic_read(&svma_nr_tracked))) {
+		count_hit_ri(ri);
+		data->call = svma_call_begin(mm, call);
+		if (!data->call && t) {
+			spin_lock(&t->lock);
+			t->counts.missed++;
+			svma_suspect(t);
+			spin_unlock(&t->lock);
+		}
+	}
+	rcu_read_unlock();
+	return !data->call;
+}
+
+static const u32 operation_of_call[] = {
+	[SVMA_CALL_MPROTECT] = SVMA_CORE_MPROTECT,
+	[SVMA_CALL_MLOCK] = SVMA_CORE_MLOCK,
+	[SVMA_CALL_MLOCKALL] = SVMA_CORE_MLOCK,
+};
+
+static int on_call_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_call *call = &data->call->call;
+	struct svma_op op = { .result = (int)regs_return_value(regs) };
+	struct svma_verdict verdict = {};
+	struct svma_tracked *t;
+
+	if (call->kind < ARRAY_SIZE(operation_of_call) && operation_of_call[call->kind]) {
+		op.kind = operation_of_call[call->kind];
+		op.args[0] = call->args[0];
+		op.args[1] = call->args[0] + call->args[1];
+		op.args[2] = call->args[2];
+		rcu_read_lock();
+		t = svma_find_rcu(data->mm);
+		if (t) {
+			spin_lock(&t->lock);
+			if (t->health == SVMA_CLEAN) {
+				svma_core_call_end(t->shadow, call, op.result, &verdict);
+				svma_account_answers(t, &op, &verdict);
+			}
+			spin_unlock(&t->lock);
+		}
+		rcu_read_unlock();
+	}
+	svma_call_finish(data->call);
+	return 0;
+}
+
+/* do_madvise(mm, start, len, behavior) */
+static int on_madvise(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MADVISE };
+
+	if (!svma_core_advice_changes((int)svma_arg(regs, 3)))
+		return 1;
+	call.args[0] = svma_arg(regs, 1);
+	call.args[1] = svma_arg(regs, 2);
+	call.args[2] = (int)svma_arg(regs, 3);
+	return open_call(ri, (struct mm_struct *)svma_arg(regs, 0), &call);
+}
+
+/* do_mprotect_pkey(start, len, prot, pkey) */
+static int on_mprotect_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MPROTECT };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 0);
+	call.args[1] = svma_arg(regs, 1);
+	call.args[2] = svma_arg(regs, 2);
+	call.args[3] = (int)svma_arg(regs, 3);
+	call.args[4] = !!(current->personality & READ_IMPLIES_EXEC);
+	return open_call(ri, current->mm, &call);
+}
+
+/* apply_vma_lock_flags(start, len, flags), mmap_lock held for writing */
+static int on_mlock_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MLOCK };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 0);
+	call.args[1] = svma_arg(regs, 1);
+	call.args[2] = svma_arg(regs, 2);
+	return open_call(ri, current->mm, &call);
+}
+
+/* apply_mlockall_flags(flags), mmap_lock held for writing */
+static int on_mlockall_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MLOCKALL };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = (int)svma_arg(regs, 0);
+	return open_call(ri, current->mm, &call);
+}
+
+/* do_mmap(file, addr, len, prot, flags, pgoff, populate, uf), mmap_lock held for writing */
+static int on_mmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MMAP };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 1);
+	call.args[1] = svma_arg(regs, 2);
+	call.args[2] = svma_arg(regs, 3);
+	call.args[3] = svma_arg(regs, 4);
+	call.args[4] = svma_arg(regs, 5);
+	call.args[5] = current->mm->def_flags;
+	call.args[6] = svma_live_file_bits((struct file *)svma_arg(regs, 0));
+	if (current->personality & READ_IMPLIES_EXEC)
+		call.args[6] |= SVMA_TASK_READ_IMPLIES_EXEC;
+	if (svma_overcommit_memory() == OVERCOMMIT_NEVER)
+		call.args[6] |= SVMA_TASK_STRICT_OVERCOMMIT;
+	call.args[7] = TASK_SIZE;
+	call.args[8] = svma_mmap_min_addr();
+	return open_call(ri, current->mm, &call);
+}
+
+/* __vm_munmap(start, len, downgrade) */
+static int on_munmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MUNMAP };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 0);
+	call.args[1] = svma_arg(regs, 1);
+	return open_call(ri, current->mm, &call);
+}
+
+/* clear_refs_write(file, buf, count, ppos): "4" takes the soft-dirty marks off, anything else no marks */
+static int on_clear_refs(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_CLEAR_REFS };
+	size_t count = svma_arg(regs, 2);
+	char text[8] = "";
+	int type;
+
+	if (!atomic_read(&svma_nr_tracked) || !count)
+		return 1;
+	count = min(count, sizeof(text) - 1);
+	if (copy_from_user_nofault(text, (const void __user *)svma_arg(regs, 1), count))
+		return 1; /* the text is not in memory; the harness finds what it did */
+	if (kstrtoint(strim(text), 10, &type) || type != 4)
+		return 1;
+	return open_call(ri, NULL, &call);
 }
 
 /* --- fork, exec, exit ------------------------------------------------------------------------------ */
@@ -462,6 +839,7 @@ static int on_fork(struct kretprobe_instance *ri, struct pt_regs *regs)
 	child->parent_mm = mm;
 	child->forking = true;
 	child->starting = true;
+	child->begin_ns = ktime_get_mono_fast_ns();
 	memcpy(child->comm, current->comm, sizeof(child->comm));
 	if (svma_tracked_publish(child)) {
 		svma_tracked_discard(child);
@@ -568,6 +946,7 @@ static void track_exec(struct mm_struct *mm)
 	t->counts.by_operation[SVMA_OP_EXEC] = 1;
 	t->counts.operations = 1;
 	memcpy(t->comm, current->comm, sizeof(t->comm));
+	svma_journal_note_whole(t, SVMA_OP_EXEC);
 	if (svma_tracked_publish(t))
 		svma_tracked_discard(t);
 }
@@ -624,6 +1003,8 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 		if (t->health == SVMA_CLEAN && !t->starting && !t->forking) {
 			svma_core_release(t->shadow, mm, false, true, &verdict);
 			svma_account(t, &op, &verdict);
+		} else {
+			svma_journal_note(t, &op, NULL);
 		}
 		spin_unlock(&t->lock);
 		svma_tracked_retire(t);
@@ -649,7 +1030,18 @@ struct svma_probe_entry svma_probe_table[] = {
 	REQUIRED_RETURN("mlock_fixup", "mlock family", on_mlock, close_at_return),
 	REQUIRED_RETURN("move_vma", "mremap that moves", on_move_vma, close_at_return),
 	REQUIRED_RETURN("vma_to_resize", "mremap in place", on_resize, on_resize_checked),
-	REQUIRED("vma_merge", "madvise, mbind, userfaultfd", on_vma_merge),
+	REQUIRED("vma_merge", "userfaultfd", on_vma_merge),
+	REQUIRED_RETURN("mbind_range", "mbind", on_mbind, close_at_return),
+	REQUIRED_RETURN("vm_unmapped_area", "address search", on_search, on_search_done),
+	REQUIRED_RETURN("security_vm_enough_memory_mm", "overcommit's answer", on_enough_memory,
+			on_enough_memory_done),
+	REQUIRED_RETURN("do_mmap", "mmap: the call", on_mmap_call, on_call_done),
+	REQUIRED_RETURN("__vm_munmap", "munmap: the call", on_munmap_call, on_call_done),
+	REQUIRED_RETURN("do_mprotect_pkey", "mprotect: the call", on_mprotect_call, on_call_done),
+	REQUIRED_RETURN("do_madvise", "madvise: the call", on_madvise, on_call_done),
+	REQUIRED_RETURN("apply_vma_lock_flags", "mlock: the call", on_mlock_call, on_call_done),
+	REQUIRED_RETURN("apply_mlockall_flags", "mlockall: the call", on_mlockall_call, on_call_done),
+	REQUIRED_RETURN("clear_refs_write", "clear_refs", on_clear_refs, on_call_done),
 	REQUIRED_RETURN("expand_downwards", "stack growth", on_stack_growth, close_at_return),
 	REQUIRED_RETURN("insert_vm_struct", "special mappings, exec", on_insert, close_at_return),
 	REQUIRED("setup_arg_pages", "exec: new mm in use", on_setup_stack),

@@ -4,11 +4,13 @@
 
 #include <linux/dax.h>
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
 #include <linux/jhash.h>
 #include <linux/magic.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/mount.h>
 #include <linux/userfaultfd_k.h>
 
 void svma_live_file(struct file *file, struct svma_live_vma *out)
@@ -21,6 +23,25 @@ void svma_live_file(struct file *file, struct svma_live_vma *out)
 	out->file = (unsigned long)file;
 	out->ino = inode->i_ino;
 	out->dev = inode->i_sb->s_dev;
+}
+
+u64 svma_live_file_bits(struct file *file)
+{
+	const struct super_block *sb;
+	u64 bits = SVMA_FILE_THERE;
+
+	if (!file)
+		return 0;
+	sb = file_inode(file)->i_sb;
+	if (file->f_mode & FMODE_WRITE)
+		bits |= SVMA_FILE_WRITABLE;
+	if ((file->f_path.mnt->mnt_flags & MNT_NOEXEC) || (sb->s_iflags & SB_I_NOEXEC))
+		bits |= SVMA_FILE_NOEXEC;
+	if (file->f_op->get_unmapped_area)
+		bits |= SVMA_FILE_OWN_SEARCH;
+	if (sb->s_magic == HUGETLBFS_MAGIC)
+		bits |= SVMA_FILE_HUGE;
+	return bits;
 }
 
 /* Policies are compared by content (mpol_equal()), so two objects with the same content get one digest. */
@@ -66,6 +87,9 @@ void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out)
 	out->anon_name = svma_live_name(anon_vma_name(vma));
 	out->has_close = vma->vm_ops && vma->vm_ops->close;
 	out->lock_exempt = vma_is_dax(vma) || live_is_secretmem(vma);
+	out->anonymous = vma_is_anonymous(vma);
+	if (vma->vm_flags & VM_HUGETLB)
+		out->split_shift = ilog2(vma_kernel_pagesize(vma));
 }
 
 int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out)
@@ -88,6 +112,7 @@ void svma_os_live_totals(const void *live, struct svma_live_totals *out)
 	out->exec_vm = mm->exec_vm;
 	out->stack_vm = mm->stack_vm;
 	out->locked_vm = mm->locked_vm;
+	out->hiwater_vm = mm->hiwater_vm;
 }
 
 /*

@@ -2,6 +2,27 @@
 #include "svma.h"
 
 #include <linux/module.h>
+#include <linux/string.h>
+
+static int set_mutation(const char *value, const struct kernel_param *unused)
+{
+	char name[32];
+
+	if (strscpy(name, value, sizeof(name)) < 0)
+		return -EINVAL;
+	return svma_core_mutate(strim(name));
+}
+
+static int get_mutation(char *buffer, const struct kernel_param *unused)
+{
+	return sysfs_emit(buffer, "%s\n", svma_core_mutation());
+}
+
+static const struct kernel_param_ops mutation_ops = { .set = set_mutation, .get = get_mutation };
+
+/* A module that is wrong on purpose says so: svma shows it beside every verdict. */
+module_param_cb(mutation, &mutation_ops, NULL, 0600);
+MODULE_PARM_DESC(mutation, "For tests: corrupt predictions in a named way (kmod/core/base/mutation.hpp)");
 
 /* Tracking begins only through the device, so the order is: memory, probes, proof that they fire, doors. */
 static int __init svma_init(void)
@@ -14,6 +35,7 @@ static int __init svma_init(void)
 	err = svma_pools_init();
 	if (err)
 		return err;
+	svma_calls_init();
 	err = svma_tracked_init();
 	if (err)
 		goto pools;
@@ -71,6 +93,7 @@ static void __exit svma_exit(void)
 	svma_bury();
 	mutex_unlock(&svma_admin);
 	svma_tracked_exit();
+	svma_calls_exit();
 	svma_pools_exit();
 }
 

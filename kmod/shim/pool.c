@@ -15,9 +15,13 @@ MODULE_PARM_DESC(pool_vmas, "VMA nodes kept ready for probe handlers");
 
 struct svma_pool svma_vma_pool = { .name = "svma_vma", .align = 64 };
 struct svma_pool svma_shadow_pool = { .name = "svma_shadow", .align = 64, .target = 256 };
+struct svma_pool svma_call_pool = { .name = "svma_call", .align = 8, .target = 512 };
 struct svma_pool svma_tracked_pool = { .name = "svma_tracked", .align = 64, .target = 256 };
+/* Journals are a convenience: they leave most of the memory to the shadows. */
+struct svma_pool svma_journal_pool = { .name = "svma_journal", .align = 64, .target = 256, .share = 4 };
 
-static struct svma_pool *const pools[] = { &svma_vma_pool, &svma_shadow_pool, &svma_tracked_pool };
+static struct svma_pool *const pools[] = { &svma_vma_pool, &svma_shadow_pool, &svma_tracked_pool,
+					   &svma_call_pool, &svma_journal_pool };
 
 unsigned long svma_memory_cap(void)
 {
@@ -72,6 +76,8 @@ static int pool_grow(struct svma_pool *pool)
 	void *object;
 
 	if (svma_memory_used() + pool->size > svma_memory_cap())
+		return -ENOSPC;
+	if (pool->share && (pool->nr_total + 1) * pool->size > svma_memory_cap() / pool->share)
 		return -ENOSPC;
 	object = kmem_cache_alloc(pool->cache, GFP_KERNEL | __GFP_NOWARN);
 	if (!object)
@@ -135,6 +141,8 @@ int svma_pools_init(void)
 	svma_vma_pool.target = pool_vmas;
 	svma_shadow_pool.size = svma_core_shadow_size();
 	svma_tracked_pool.size = sizeof(struct svma_tracked);
+	svma_call_pool.size = sizeof(struct svma_call_entry);
+	svma_journal_init();
 
 	for (i = 0; i < ARRAY_SIZE(pools); i++) {
 		struct svma_pool *pool = pools[i];
@@ -146,7 +154,8 @@ int svma_pools_init(void)
 			return -ENOMEM;
 		}
 		err = svma_pool_fill(pool, pool->target);
-		if (err) {
+		/* One with a share does with less. */
+		if (err && !(err == -ENOSPC && pool->share)) {
 			pr_err("%u MiB (memory_cap_mb) don't hold the pools; raise it or lower pool_vmas\n",
 			       memory_cap_mb);
 			svma_pools_exit();

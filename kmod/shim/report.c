@@ -10,8 +10,8 @@ static_assert((int)SVMA_CORE_EXEC == (int)SVMA_OP_EXEC);
 static_assert((int)SVMA_CORE_OTHER == (int)SVMA_OP_OTHER);
 static_assert((int)SVMA_CORE_STACK_SHIFT == (int)SVMA_OP_STACK_SHIFT);
 static_assert((int)SVMA_CORE_MODIFY == (int)SVMA_OP_MODIFY);
-static_assert((int)SVMA_CORE_SEARCH == (int)SVMA_OP_SEARCH);
-static_assert((int)SVMA_CORE_FIELD_RESULT == (int)SVMA_FIELD_RESULT);
+static_assert((int)SVMA_CORE_CLEAR_REFS == (int)SVMA_OP_CLEAR_REFS);
+static_assert((int)SVMA_CORE_FIELD_GAP == (int)SVMA_FIELD_GAP);
 static_assert((int)SVMA_CORE_FIELD_ANON_VMA == (int)SVMA_FIELD_ANON_VMA);
 static_assert((int)SVMA_CORE_FIELD_MAP_COUNT == (int)SVMA_FIELD_MAP_COUNT);
 
@@ -37,6 +37,7 @@ const char *const svma_operation_names[SVMA_OP_COUNT] = {
 	[SVMA_OP_MADVISE] = "madvise",
 	[SVMA_OP_MBIND] = "mbind",
 	[SVMA_OP_SEARCH] = "search",
+	[SVMA_OP_CLEAR_REFS] = "clear-refs",
 };
 
 const char *const svma_health_names[] = {
@@ -57,6 +58,7 @@ const char *svma_field_name(u32 field)
 		[SVMA_FIELD_ANON_VMA] = "anon_vma",   [SVMA_FIELD_ADDRESS] = "address",
 		[SVMA_FIELD_LOOKUP] = "lookup",	      [SVMA_FIELD_HIWATER_VM] = "hiwater_vm",
 		[SVMA_FIELD_ARGUMENT] = "argument",   [SVMA_FIELD_RESULT] = "result",
+		[SVMA_FIELD_GAP] = "rb_subtree_gap",
 	};
 
 	return field < ARRAY_SIZE(names) ? names[field] : "?";
@@ -121,12 +123,12 @@ void svma_fill_mm(struct svma_tracked *t, const struct svma_session *asking, str
 	out->counts = t->counts;
 	memcpy(out->comm, t->comm, sizeof(out->comm));
 	spin_unlock(&t->lock);
-	BUILD_BUG_ON(sizeof(totals) != sizeof(out->totals));
+	BUILD_BUG_ON(sizeof(totals) < sizeof(out->totals)); /* hiwater_vm is not shown */
 	memcpy(&out->totals, &totals, sizeof(out->totals));
 }
 
 static void keep_report(struct svma_tracked *t, const struct svma_op *op, const struct svma_mismatch *m,
-			bool unmodelled)
+			const struct svma_verdict *verdict)
 {
 	struct svma_session *session = t->session;
 	struct svma_divergence *d;
@@ -135,6 +137,7 @@ static void keep_report(struct svma_tracked *t, const struct svma_op *op, const 
 		session->lost_reports++;
 		return;
 	}
+	svma_detail_fill(&session->details[session->nr_reports], verdict->scene);
 	d = &session->reports[session->nr_reports++];
 	memset(d, 0, sizeof(*d));
 	d->mm_id = t->id;
@@ -142,7 +145,7 @@ static void keep_report(struct svma_tracked *t, const struct svma_op *op, const 
 	d->time_ns = ktime_get_mono_fast_ns();
 	d->pid = pid_nr(t->pid);
 	d->operation = op ? op->kind : SVMA_OP_OTHER;
-	d->unmodelled = unmodelled;
+	d->unmodelled = verdict->unmodelled;
 	memcpy(d->comm, t->comm, sizeof(d->comm));
 	if (op) {
 		d->result = op->result;
@@ -169,17 +172,48 @@ void svma_suspect(struct svma_tracked *t)
 	svma_worker_kick();
 }
 
+static void count(struct svma_tracked *t, const struct svma_verdict *verdict)
+{
+	unsigned int i;
+
+	BUILD_BUG_ON(SVMA_CORE_FACTS > SVMA_FACT_COUNT);
+	t->counts.compared += verdict->compared;
+	t->counts.equal += verdict->equal;
+	t->counts.divergent += verdict->divergent;
+	t->counts.facts += verdict->facts;
+	if (!verdict->facts)
+		return;
+	for (i = 0; i < SVMA_CORE_FACTS; i++)
+		t->facts[i] += verdict->facts_by_kind[i];
+}
+
+void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict)
+{
+	struct svma_session *session = t->session;
+	unsigned int i;
+
+	count(t, verdict);
+	if (!verdict->mismatches)
+		return;
+	t->seq++; /* what differed was adopted */
+	svma_journal_blame(t);
+	spin_lock(&session->lock);
+	for (i = 0; i < verdict->mismatches; i++)
+		keep_report(t, op, &verdict->mismatch[i], verdict);
+	spin_unlock(&session->lock);
+	if (verdict->suspect)
+		svma_suspect(t);
+}
+
 void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict)
 {
+	static const struct svma_op other = { .kind = SVMA_CORE_OTHER };
 	struct svma_session *session = t->session;
 	u32 kind = op ? op->kind : SVMA_OP_OTHER;
 	unsigned int i;
 	bool wake;
 
-	t->counts.compared += verdict->compared;
-	t->counts.equal += verdict->equal;
-	t->counts.divergent += verdict->divergent;
-	t->counts.facts += verdict->facts;
+	count(t, verdict);
 	if (verdict->unmodelled) {
 		t->counts.unmodelled++;
 		t->counts.unmodelled_by_operation[kind]++;
@@ -191,11 +225,15 @@ void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct
 	} else if (verdict->mismatches) {
 		t->seq++; /* totals were adopted */
 	}
+	if (op)
+		svma_journal_note(t, op, verdict);
+	else if (verdict->unmodelled)
+		svma_journal_note(t, &other, verdict);
 	spin_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
-		keep_report(t, op, &verdict->mismatch[i], verdict->unmodelled);
+		keep_report(t, op, &verdict->mismatch[i], verdict);
 	if (verdict->unmodelled && !verdict->mismatches)
-		keep_report(t, op, NULL, true);
+		keep_report(t, op, NULL, verdict);
 	wake = op && ++session->events == SVMA_BURST;
 	spin_unlock(&session->lock);
 	if (wake)

@@ -6,6 +6,15 @@
 
 LIST_HEAD(svma_sessions);
 struct svma_counts svma_ended_counts;
+u64 svma_ended_facts[SVMA_FACT_COUNT];
+
+void svma_facts_add(u64 *to, const u64 *from)
+{
+	unsigned int i;
+
+	for (i = 0; i < SVMA_FACT_COUNT; i++)
+		to[i] += from[i];
+}
 
 void svma_counts_add(struct svma_counts *to, const struct svma_counts *from)
 {
@@ -26,13 +35,17 @@ struct svma_session *svma_session_create(void)
 	if (!session)
 		return NULL;
 	session->reports = kvcalloc(SVMA_MAX_REPORTS, sizeof(*session->reports), GFP_KERNEL);
-	if (!session->reports) {
+	session->details = kvcalloc(SVMA_MAX_REPORTS, sizeof(*session->details), GFP_KERNEL);
+	if (!session->reports || !session->details) {
+		kvfree(session->reports);
+		kvfree(session->details);
 		kfree(session);
 		return NULL;
 	}
 	kref_init(&session->ref);
 	session->owner = get_pid(task_tgid(current));
 	INIT_LIST_HEAD(&session->tracked);
+	INIT_LIST_HEAD(&session->kept);
 	spin_lock_init(&session->lock);
 	init_waitqueue_head(&session->wait);
 	spin_lock(&svma_table_lock);
@@ -47,6 +60,7 @@ static void session_release(struct kref *ref)
 
 	put_pid(session->owner);
 	kvfree(session->reports);
+	kvfree(session->details);
 	kfree(session);
 }
 
@@ -76,6 +90,7 @@ void svma_session_close(struct svma_session *session)
 	list_del_rcu(&session->node);
 	session->children = false;
 	spin_unlock(&svma_table_lock);
+	session->closing = true;
 	/* No handler can begin to track for this session any more. */
 	synchronize_rcu();
 	/* A fork that saw its parent before may still have published the child: look again after the burial. */
@@ -86,8 +101,10 @@ void svma_session_close(struct svma_session *session)
 		svma_bury();
 	}
 	svma_bury();
+	svma_journals_drop(session);
 	svma_session_sum(session, &sum);
 	svma_counts_add(&svma_ended_counts, &sum);
+	svma_session_facts(session, svma_ended_facts);
 	mutex_unlock(&svma_admin);
 	svma_session_put(session);
 }
@@ -106,6 +123,23 @@ void svma_session_sum(struct svma_session *session, struct svma_counts *out)
 	spin_lock(&session->lock);
 	svma_counts_add(out, &session->ended);
 	out->missed += session->missed;
+	spin_unlock(&session->lock);
+	spin_unlock(&svma_table_lock);
+}
+
+/* Adds to @sum. */
+void svma_session_facts(struct svma_session *session, u64 *sum)
+{
+	struct svma_tracked *t;
+
+	spin_lock(&svma_table_lock);
+	list_for_each_entry(t, &session->tracked, node) {
+		spin_lock(&t->lock);
+		svma_facts_add(sum, t->facts);
+		spin_unlock(&t->lock);
+	}
+	spin_lock(&session->lock);
+	svma_facts_add(sum, session->ended_facts);
 	spin_unlock(&session->lock);
 	spin_unlock(&svma_table_lock);
 }

@@ -8,9 +8,9 @@
  * Locks, outermost first:
  *   mmap_lock of the live mm   held by whoever runs a probed function; the worker takes it for reading,
  *                              only by trylock
- *   svma_admin                 mutex: track, untrack, close, the worker; process context
+ *   svma_admin                 mutex: track, untrack, close, the worker, journals of ended mms; process context
  *   svma_table_lock            spinlock: the table of tracked mms and each session's list; any context
- *   tracked->lock              spinlock: shadow, counts, the open operation; any context. Two are taken
+ *   tracked->lock              spinlock: shadow, counts, the open operation, journal; any context. Two are taken
  *                              in fork only, the parent's first
  *   session->lock              spinlock: sums and reports; any context
  *   pool->lock                 raw spinlock; any context
@@ -48,6 +48,7 @@
  * @size: bytes of an object
  * @align: bytes
  * @target: how many free objects the worker keeps
+ * @share: it may have 1/@share of the memory cap and no more; 0: all of it
  * @lock: protects the rest
  * @free: chained through their first word
  * @nr_free: their number
@@ -59,6 +60,7 @@ struct svma_pool {
 	unsigned int size;
 	unsigned int align;
 	unsigned int target;
+	unsigned int share;
 	struct kmem_cache *cache;
 	raw_spinlock_t lock;
 	void *free;
@@ -70,6 +72,8 @@ struct svma_pool {
 extern struct svma_pool svma_vma_pool;
 extern struct svma_pool svma_shadow_pool;
 extern struct svma_pool svma_tracked_pool;
+extern struct svma_pool svma_call_pool;
+extern struct svma_pool svma_journal_pool;
 
 int svma_pools_init(void);
 void svma_pools_exit(void);
@@ -81,6 +85,87 @@ int svma_pool_fill(struct svma_pool *pool, unsigned long free);
 void svma_pools_balance(void);
 unsigned long svma_memory_used(void);
 unsigned long svma_memory_cap(void);
+
+/* --- journal.c: the operations of an mm, in a ring ------------------------------------------------ */
+
+#define SVMA_CHUNK_ENTRIES 11
+
+struct svma_journal_chunk;
+
+/**
+ * struct svma_ring - the last entries of one journal
+ * @oldest: chunks, chained
+ * @newest: the last of them
+ * @chunks: their number
+ * @used: entries in @newest
+ * @held: entries in all chunks
+ * @last: number of the newest entry, 0 before the first
+ */
+struct svma_ring {
+	struct svma_journal_chunk *oldest;
+	struct svma_journal_chunk *newest;
+	unsigned int chunks;
+	unsigned int used;
+	u64 held;
+	u64 last;
+};
+
+struct svma_session;
+struct svma_tracked;
+
+/* Before the pools are filled. */
+void svma_journal_init(void);
+void svma_ring_free(struct svma_ring *ring);
+/* Write an entry; tracked->lock held. @verdict may be NULL. */
+void svma_journal_note(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict);
+/* One without arguments, about the whole layout: attach, resync, exec. */
+void svma_journal_note_whole(struct svma_tracked *t, u32 kind);
+void svma_journal_note_fault(struct svma_tracked *t, const struct svma_live_vma *vma);
+/* Totals differ: the newest entry is what they differ after. */
+void svma_journal_blame(struct svma_tracked *t);
+/* Ended mms; svma_admin held. Keep the ring of @t in its session. */
+void svma_journal_keep(struct svma_tracked *t);
+void svma_journals_drop(struct svma_session *session);
+/* False when none of that pid was kept. */
+bool svma_journals_forget(struct svma_session *session, pid_t nr);
+/* Give kept ones up while the pool runs low. */
+void svma_journals_squeeze(void);
+/* Answer SVMA_IOC_JOURNAL into @out[@room]. Process context. */
+int svma_journal_read(struct svma_session *session, struct svma_journal *arg, struct svma_journal_entry *out,
+		      u32 room);
+/* The first entry numbered @id or higher. */
+bool svma_journal_get(struct svma_tracked *t, u64 id, struct svma_journal_entry *out);
+/* A task's number as the caller's namespace sees it; 0 when it does not, or when the task is gone. */
+pid_t svma_visible_tid(pid_t nr);
+
+/* --- detail.c: the long part of a report ----------------------------------------------------------- */
+
+/* Addresses kept of a stack; the probe machinery's own are among them. */
+#define SVMA_RAW_FRAMES 32
+#define SVMA_FRAME_LENGTH 64
+
+/**
+ * struct svma_detail - what one report knows beyond its svma_divergence
+ * @tid: the task that did the operation
+ * @predicted: how many of @predicted_map are filled in
+ * @observed: how many of @observed_map are filled in
+ * @frames: how many of @stack are filled in
+ */
+struct svma_detail {
+	pid_t tid;
+	u32 predicted;
+	u32 observed;
+	u32 frames;
+	char task[TASK_COMM_LEN];
+	struct svma_extent predicted_map[SVMA_REPORT_EXTENTS];
+	struct svma_extent observed_map[SVMA_REPORT_EXTENTS];
+	unsigned long stack[SVMA_RAW_FRAMES];
+};
+
+/* Any context; @scene may be NULL. */
+void svma_detail_fill(struct svma_detail *detail, const struct svma_scene *scene);
+/* The stack in words, innermost first, without the probe machinery; returns the number of lines. */
+unsigned int svma_detail_stack(const struct svma_detail *detail, char (*out)[SVMA_FRAME_LENGTH], unsigned int room);
 
 /* --- session.c ----------------------------------------------------------------------------------- */
 
@@ -96,9 +181,14 @@ unsigned long svma_memory_cap(void);
  * @children: track what the owner's children exec
  * @children_flags: SVMA_TRACK_ flags for these
  * @tracked: its mms; svma_table_lock
+ * @kept: journals of its ended mms, oldest first; svma_admin
+ * @nr_kept: their number
+ * @closing: nothing is kept any more; svma_admin
  * @lock: protects all below
  * @ended: counts of mms that are gone
- * @reports: ring, the first SVMA_MAX_REPORTS are kept
+ * @ended_facts: likewise their facts by kind
+ * @reports: the first SVMA_MAX_REPORTS are kept
+ * @details: of each of @reports
  * @events: operations and changes of the set since the last SVMA_IOC_LIST
  */
 struct svma_session {
@@ -109,12 +199,17 @@ struct svma_session {
 	u32 children_flags;
 	bool agreed;
 	struct list_head tracked;
+	struct list_head kept;
+	unsigned int nr_kept;
+	bool closing;
 
 	spinlock_t lock;
 	struct svma_counts ended;
+	u64 ended_facts[SVMA_FACT_COUNT];
 	u64 missed;
 	u64 tracked_ever;
 	struct svma_divergence *reports;
+	struct svma_detail *details;
 	unsigned int nr_reports;
 	u64 lost_reports;
 	unsigned long events;
@@ -126,10 +221,39 @@ struct svma_session *svma_session_create(void);
 void svma_session_close(struct svma_session *session);
 void svma_session_put(struct svma_session *session);
 void svma_session_sum(struct svma_session *session, struct svma_counts *out);
+void svma_session_facts(struct svma_session *session, u64 *sum);
+void svma_facts_add(u64 *to, const u64 *from);
 void svma_counts_add(struct svma_counts *to, const struct svma_counts *from);
 
 extern struct list_head svma_sessions; /* svma_table_lock; readers also under RCU */
 extern struct svma_counts svma_ended_counts; /* of closed sessions; svma_admin */
+extern u64 svma_ended_facts[SVMA_FACT_COUNT]; /* likewise */
+
+/* --- calls.c: system calls that are going on ------------------------------------------------------- */
+
+/**
+ * struct svma_call_entry - one task inside one system call
+ * @node: in its bucket
+ * @task: the task
+ * @mm: the address space it works on; NULL when that is known only at the release of the lock
+ * @applied: the whole call was applied as one operation
+ * @call: what the core makes of it
+ */
+struct svma_call_entry {
+	struct hlist_node node;
+	struct task_struct *task;
+	const struct mm_struct *mm;
+	bool applied;
+	struct svma_call call;
+};
+
+void svma_calls_init(void);
+void svma_calls_exit(void);
+/* NULL when the pool is empty. Any context. */
+struct svma_call_entry *svma_call_begin(struct mm_struct *mm, const struct svma_call *call);
+void svma_call_finish(struct svma_call_entry *entry);
+/* What the current task is doing to @mm, or NULL. Any context. */
+struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
 
 /* --- tracked.c: the table ------------------------------------------------------------------------ */
 
@@ -151,6 +275,10 @@ extern struct svma_counts svma_ended_counts; /* of closed sessions; svma_admin *
  * @unmapping: op_id of an unmap that goes on under the read lock, else 0
  * @setup_stack: exec is between setup_arg_pages() and the release of the lock
  * @starting: fork or exec has not finished the layout yet
+ * @begin_ns: when @op, or the fork that makes this mm, began; CLOCK_MONOTONIC
+ * @ring: the journal
+ * @ring_moved: the journal is in the session now
+ * @forgotten: untracked on request: no journal is kept; svma_admin
  * @parent_mm: of a fork that is going on, else NULL; to look up, not to follow
  */
 struct svma_tracked {
@@ -172,6 +300,7 @@ struct svma_tracked {
 	bool listed;
 	u64 seq;
 	struct svma_counts counts;
+	u64 facts[SVMA_FACT_COUNT];
 	struct svma_op op;
 	u64 op_id;
 	bool op_open;
@@ -180,6 +309,10 @@ struct svma_tracked {
 	u64 unmapping;
 	bool setup_stack;
 	bool starting;
+	u64 begin_ns;
+	struct svma_ring ring;
+	bool ring_moved;
+	bool forgotten;
 	struct mm_struct *parent_mm;
 };
 
@@ -212,6 +345,7 @@ int svma_resync(struct svma_tracked *t);
 
 void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out);
 void svma_live_file(struct file *file, struct svma_live_vma *out);
+u64 svma_live_file_bits(struct file *file); /* SVMA_FILE_ bits */
 /* What bounds a search in @mm; the caller holds a user of it (mm_users). */
 void svma_live_limits(const struct mm_struct *mm, struct svma_limits *out);
 u32 svma_live_policy(struct mempolicy *policy);
@@ -245,11 +379,14 @@ struct svma_probe_entry {
 	};
 };
 
-/* What a return probe remembers from the entry. */
+/* What a return probe remembers from the entry: the operation it opened, or the one it is a part of. */
 struct svma_return_data {
 	struct mm_struct *mm;
 	u64 op_id;
+	u64 outer_id;
 	struct vm_area_struct *vma;
+	struct svma_call_entry *call;
+	u64 search[6];
 };
 
 extern struct svma_probe_entry svma_probe_table[];
@@ -280,6 +417,8 @@ void svma_worker_kick(void);
 void svma_report_init(void);
 /* Count a verdict and keep its mismatches; tracked->lock held. */
 void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict);
+/* Likewise, of further answers about @op, which has been counted or changes nothing. */
+void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict);
 void svma_suspect(struct svma_tracked *t);
 /* An identity that can be shown: equal for equal pointers, and says nothing about the address. */
 u64 svma_hash(u64 identity);

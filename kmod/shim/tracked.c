@@ -57,6 +57,7 @@ static void tracked_release(struct kref *ref)
 		svma_core_shadow_clear(t->shadow);
 		svma_pool_free(&svma_shadow_pool, t->shadow);
 	}
+	svma_ring_free(&t->ring);
 	put_pid(t->pid);
 	mmdrop(t->mm);
 	svma_session_put(t->session);
@@ -165,6 +166,8 @@ void svma_tracked_retire(struct svma_tracked *t)
 	spin_lock(&t->session->lock);
 	svma_counts_add(&t->session->ended, &t->counts);
 	memset(&t->counts, 0, sizeof(t->counts));
+	svma_facts_add(t->session->ended_facts, t->facts);
+	memset(t->facts, 0, sizeof(t->facts));
 	t->session->events += SVMA_MAX_REPORTS;
 	spin_unlock(&t->session->lock);
 	spin_unlock(&t->lock);
@@ -187,6 +190,7 @@ void svma_bury(void)
 	list_for_each_entry_safe(t, next, &list, node) {
 		list_del_init(&t->node);
 		svma_debugfs_remove_mm(t);
+		svma_journal_keep(t);
 		svma_tracked_put(t);
 	}
 }
@@ -265,6 +269,7 @@ int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *
 	t->counts.by_operation[SVMA_OP_ATTACH] = 1;
 	t->counts.operations = 1;
 	t->seq = 1;
+	svma_journal_note_whole(t, SVMA_OP_ATTACH);
 	err = svma_tracked_publish(t);
 	mmap_read_unlock(mm);
 	*id = t->id;
@@ -302,6 +307,7 @@ int svma_resync(struct svma_tracked *t)
 	t->unmapping = 0;
 	t->counts.resyncs++;
 	t->seq++;
+	svma_journal_note_whole(t, SVMA_OP_ATTACH);
 	spin_unlock(&t->lock);
 	mmap_read_unlock(t->mm);
 	mmput(t->mm);

@@ -136,6 +136,7 @@ static void work(struct work_struct *unused)
 	svma_pools_balance();
 	mutex_lock(&svma_admin);
 	svma_bury();
+	svma_journals_squeeze();
 	if (time_after_eq(jiffies, last_watch + SVMA_PERIOD)) {
 		last_watch = jiffies;
 		watch_probes();

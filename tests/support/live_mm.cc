@@ -29,7 +29,8 @@ void FakeLive::count() {
     if (vma.flags & kVmLocked) acct.locked_vm += PageCount(static_cast<u64>(pages));
   }
   totals = {vmas.size(),          acct.total_vm.value(), acct.data_vm.value(),
-            acct.exec_vm.value(), acct.stack_vm.value(), acct.locked_vm.value()};
+            acct.exec_vm.value(), acct.stack_vm.value(), acct.locked_vm.value(),
+            totals.hiwater_vm};
 }
 
 }  // namespace svma::test
@@ -38,6 +39,7 @@ extern "C" int svma_os_live_find(const void* mm, svma_u64 addr, svma_live_vma* o
   for (const svma_live_vma& vma : static_cast<const svma::test::FakeLive*>(mm)->vmas) {
     if (vma.end <= addr) continue;
     *out = vma;
+    out->anonymous = vma.file == 0;
     return 0;
   }
   return -ENOENT;

@@ -19,9 +19,8 @@ namespace guest {
 namespace {
 
 // Bits of vm_flags, the same in every kernel of interest.
-constexpr uint64_t kRead = 1, kWrite = 2, kExec = 4, kMayShare = 0x80, kGrowsDown = 0x100;
+constexpr uint64_t kRead = 1, kWrite = 2, kExec = 4, kMayShare = 0x80;
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kGuard = 256 * kPage;
 
 std::string Hex(uint64_t value) {
   char text[24];
@@ -29,11 +28,8 @@ std::string Hex(uint64_t value) {
   return text;
 }
 
-// vm_start_gap(): where the hole below a VMA ends.
-uint64_t GapEnd(const svma_vma& vma) {
-  if (!(vma.flags & kGrowsDown)) return vma.start;
-  return vma.start > kGuard ? vma.start - kGuard : 0;
-}
+// Where the hole below a VMA ends. Since v6.1 guard gaps do not count here.
+uint64_t GapEnd(const svma_vma& vma) { return vma.start; }
 
 }  // namespace
 

@@ -37,6 +37,8 @@ const Request kRequests[] = {
     {"STATS", SVMA_IOC_STATS, offsetof(svma_stats, flags), 0},
     {"PROBES", SVMA_IOC_PROBES, offsetof(svma_probes, flags), 0},
     {"DIVERGENCES", SVMA_IOC_DIVERGENCES, offsetof(svma_divergences, flags), 0},
+    {"JOURNAL", SVMA_IOC_JOURNAL, offsetof(svma_journal, flags), 0},
+    {"REPORT", SVMA_IOC_REPORT, offsetof(svma_report, flags), offsetof(svma_report, reserved)},
 };
 
 // An argument of any request, right but for what the test puts in.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The probe table, and what happens when somebody takes the probes away.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -44,6 +45,11 @@ int64_t Everything(Words) {
   if (mmap(at(3000), kPage, protection, flags | MAP_GROWSDOWN, -1, 0) != at(3000)) return 6;
   *at(2999) = 1;
   if (sbrk(16 * kPage) == reinterpret_cast<void*>(-1)) return 7;
+  const unsigned long node = 1;
+  if (syscall(SYS_mbind, at(3), kPage, 2 /* MPOL_BIND */, &node, 8, 0)) return 8;
+  if (mlockall(MCL_CURRENT) || munlockall()) return 9;
+  const int clear_refs = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+  if (write(clear_refs, "4\n", 2) != 2 || close(clear_refs)) return 10;
   pid_t pid = fork();
   if (pid == 0) {
     execlp("true", "true", nullptr);

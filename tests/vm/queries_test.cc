@@ -62,13 +62,14 @@ class Queries : public Tracee {
     }
   }
 
-  // unmapped_area() as its comment says: the hole must hold the length and the worst alignment
-  // loss.
+  // unmapped_area() of v6.1: the hole must hold the length and the worst alignment loss; upwards,
+  // one whose guard gap the place found reaches into is passed, downwards what is left of it is
+  // used.
   std::optional<uint64_t> NaiveGap(const svma_gap& ask) const {
     std::optional<uint64_t> best;
     uint64_t below = 0;
     uint64_t need = ask.length + ask.align_mask;
-    auto consider = [&](uint64_t start, uint64_t end) {
+    auto consider = [&](uint64_t start, uint64_t end, uint64_t guard) {
       start = std::max<uint64_t>(start, ask.low_limit);
       end = std::min<uint64_t>(end, ask.high_limit);
       if (start > end || end - start < need) return;
@@ -76,16 +77,19 @@ class Queries : public Tracee {
         uint64_t at = end - ask.length;
         best = at - ((at - ask.align_offset) & ask.align_mask);
       } else if (!best) {
-        best = start + ((ask.align_offset - start) & ask.align_mask);
+        const uint64_t at = start + ((ask.align_offset - start) & ask.align_mask);
+        if (guard >= at + need - 1) best = at;
       }
     };
     for (const svma_vma& vma : vmas_) {
+      uint64_t guard = ~0ull;
       uint64_t top = vma.start;
-      if (vma.flags & kGrowsDown) top = top > kGuard ? top - kGuard : 0;
-      if (top > below) consider(below, top);
+      if (vma.flags & kGrowsDown) guard = top > kGuard ? top - kGuard : 0;
+      if (ask.flags & SVMA_GAP_TOPDOWN) top = std::min(top, guard);
+      if (top > below) consider(below, top, guard);
       below = vma.end;
     }
-    consider(below, ~0ull);
+    consider(below, ~0ull, ~0ull);
     return best;
   }
 

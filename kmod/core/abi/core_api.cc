@@ -2,7 +2,11 @@
 #include "abi/core_api.h"
 
 #include "base/memory.hpp"
+#include "base/mutation.hpp"
+#include "replay/advice.hpp"
+#include "replay/call.hpp"
 #include "replay/compare.hpp"
+#include "replay/scene.hpp"
 #include "replay/shadow.hpp"
 #include "vma/merge.hpp"
 #include "vma/verify.hpp"
@@ -10,9 +14,10 @@
 // Always last.
 #include "enforce.hpp"
 
-// The opaque type of the C interface is the shadow itself.
+// The opaque type of the C interface is the shadow itself, and room for what its last call saw.
 struct svma_shadow : svma::Shadow {
   using svma::Shadow::Shadow;
+  svma_scene scene{};
 };
 
 namespace svma {
@@ -70,6 +75,7 @@ int svma_core_fork(svma_shadow* child, const svma_shadow* parent) {
 }
 
 void svma_core_audit(svma_shadow* shadow, const void* mm, int take_facts, svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
   shadow->audit(mm, take_facts != 0, *verdict);
 }
 
@@ -79,16 +85,88 @@ void svma_core_begin(svma_shadow* shadow, const svma_op* op, const void* mm,
 }
 
 void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
   shadow->end(*op, mm, *verdict);
+}
+
+void svma_core_search(svma_shadow* shadow, const svma_op* op, svma_call* call, svma_u64* predicted,
+                      svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
+  *predicted = shadow->search(*op, *verdict);
+  shadow->scene.predicted_address = *predicted;
+  if (call != nullptr) call->searched = *predicted;
+}
+
+void svma_core_call_step(svma_shadow* shadow, svma_call* call, const svma_op* op,
+                         svma_verdict* verdict) {
+  svma::CallCheck(shadow->space(), *call).step(*op, *verdict);
+}
+
+void svma_core_call_release(svma_shadow* shadow, svma_call* call) {
+  svma::CallCheck(shadow->space(), *call).release();
+}
+
+void svma_core_call_end(svma_shadow* shadow, svma_call* call, svma_s64 result,
+                        svma_verdict* verdict) {
+  svma::CallCheck(shadow->space(), *call).end(result, *verdict);
+}
+
+int svma_core_advice_changes(int advice) { return svma::advice_changes_flags(advice); }
+
+namespace svma {
+namespace {
+
+constexpr const char* kMutationNames[] = {"none",
+#define SVMA_MUTATION_TEXT(name) #name,
+                                          SVMA_MUTATIONS(SVMA_MUTATION_TEXT)
+#undef SVMA_MUTATION_TEXT
+};
+
+bool same_text(const char* a, const char* b) {
+  for (; *a != '\0' && *a == *b; ++a, ++b) {
+  }
+  return *a == *b;
+}
+
+}  // namespace
+}  // namespace svma
+
+int svma_core_mutate(const char* name) {
+  if (*name == '\0') name = svma::kMutationNames[0];
+  svma::u8 index = 0;
+  for (const char* const candidate : svma::kMutationNames) {
+    if (svma::same_text(candidate, name)) {
+      svma::active_mutation = static_cast<svma::Mutation>(index);
+      return 0;
+    }
+    ++index;
+  }
+  return -svma::kEINVAL;
+}
+
+const char* svma_core_mutation(void) {
+  return svma::kMutationNames[static_cast<svma::u8>(svma::active_mutation)];
 }
 
 void svma_core_release(svma_shadow* shadow, const void* mm, int downgraded, int announced,
                        svma_verdict* verdict) {
+  // What the last operation touched stays: a counter that differs is shown with it.
+  shadow->scene.complete = 0;
+  shadow->scene.captured = 0;
+  shadow->scene.predicted = shadow->scene.observed = 0;
+  verdict->scene = &shadow->scene;
   shadow->release(mm, downgraded != 0, announced != 0, *verdict);
 }
 
 void svma_core_anon_vma(svma_shadow* shadow, const svma_live_vma* vma) {
   shadow->note_anon_vma(*vma);
+}
+
+const svma_scene* svma_core_survey(svma_shadow* shadow) {
+  svma::open_scene(shadow->scene);
+  svma::touch(shadow->scene, {VirtAddr(0), VirtAddr(~svma::u64{0})});
+  svma::close_scene(shadow->scene, shadow->space());
+  return &shadow->scene;
 }
 
 void svma_core_totals(const svma_shadow* shadow, svma_live_totals* out) {
@@ -99,6 +177,7 @@ void svma_core_totals(const svma_shadow* shadow, svma_live_totals* out) {
   out->exec_vm = acct.exec_vm.value();
   out->stack_vm = acct.stack_vm.value();
   out->locked_vm = acct.locked_vm.value();
+  out->hiwater_vm = acct.hiwater_vm.value();
 }
 
 int svma_core_find(const svma_shadow* shadow, svma_u64 addr, svma_node* out) {

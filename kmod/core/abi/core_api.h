@@ -37,9 +37,10 @@ enum svma_core_op {
 	SVMA_CORE_ANON_VMA = 15,
 	SVMA_CORE_OTHER = 16,
 	SVMA_CORE_EXEC = 17,
-	SVMA_CORE_MADVISE = 18, /* args: start, end, advice */
-	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy */
-	SVMA_CORE_SEARCH = 20,	/* see svma_core_search() */
+	SVMA_CORE_MADVISE = 18, /* args: start, end, advice; over the whole range of the call */
+	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy; vma: the one it was called for */
+	SVMA_CORE_SEARCH = 20,	/* args: length, low_limit, high_limit, align_mask, align_offset, topdown */
+	SVMA_CORE_CLEAR_REFS = 21, /* soft-dirty marks of all VMAs are taken off */
 };
 
 #define SVMA_CORE_NO_VMA (~(svma_u64)0)
@@ -66,22 +67,94 @@ enum svma_core_field {
 	SVMA_CORE_FIELD_HIWATER_VM = 17,
 	SVMA_CORE_FIELD_ARGUMENT = 18,
 	SVMA_CORE_FIELD_RESULT = 19,
+	SVMA_CORE_FIELD_GAP = 20,
+};
+
+/* svma_op.steps: what was seen of functions that the operation called. */
+#define SVMA_STEP_UNMAPPED 1u	/* the unmap inside succeeded */
+#define SVMA_STEP_NO_MEMORY 2u	/* overcommit refused the pages */
+#define SVMA_STEP_UNMAP_FAILED 4u	/* the unmap inside failed */
+
+/* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
+#define SVMA_CORE_FACTS 10
+
+/**
+ * struct svma_rlimits - limits of the task, bytes; ~0 is no limit
+ * @as: RLIMIT_AS
+ * @data: RLIMIT_DATA
+ * @data_max: its hard limit
+ * @stack: RLIMIT_STACK
+ */
+struct svma_rlimits {
+	svma_u64 as;
+	svma_u64 data;
+	svma_u64 data_max;
+	svma_u64 stack;
 };
 
 /**
  * struct svma_op - one operation as the probes saw it
  * @kind: enum svma_core_op
  * @map_count_limit: sysctl_max_map_count when it ran
+ * @steps: SVMA_STEP_ bits
+ * @task: who did it; its lookups go through its own vmacache
  * @result: return value of the kernel's function; negative errno on failure
  * @args: see enum svma_core_op; bytes unless said otherwise
+ * @rlimits: of that task
  * @vma: facts that only the caller knows (the file of an mmap, the VMA of an insert)
  */
 struct svma_op {
 	svma_u32 kind;
 	svma_u32 map_count_limit;
+	svma_u32 steps;
+	svma_u32 task;
 	svma_s64 result;
 	svma_u64 args[8];
+	struct svma_rlimits rlimits;
 	struct svma_live_vma vma;
+};
+
+/* System calls that consist of steps, each an operation of its own. */
+enum svma_call_kind {
+	SVMA_CALL_NONE = 0,
+	SVMA_CALL_MADVISE = 1,	/* args: start, length, advice; one operation, when the lock is released */
+	SVMA_CALL_MPROTECT = 2, /* args: start, length, prot, pkey, 1 with READ_IMPLIES_EXEC */
+	SVMA_CALL_MLOCK = 3,	/* args: start, length, lock flags to set */
+	SVMA_CALL_MLOCKALL = 4, /* args: MCL_ flags */
+	SVMA_CALL_MMAP = 5,	/* args: addr, length, prot, flags, pgoff, def_flags, SVMA_FILE_ bits, TASK_SIZE,
+				 * vm.mmap_min_addr
+				 */
+	SVMA_CALL_MUNMAP = 6,	/* args: start, length */
+	SVMA_CALL_CLEAR_REFS = 7,
+};
+
+/* Of the file and the task of an mmap. */
+#define SVMA_FILE_THERE 1u
+#define SVMA_FILE_WRITABLE 2u		/* FMODE_WRITE */
+#define SVMA_FILE_NOEXEC 4u		/* on a noexec mount */
+#define SVMA_FILE_OWN_SEARCH 8u		/* has a get_unmapped_area() of its own, or may be sealed */
+#define SVMA_FILE_HUGE 16u		/* hugetlbfs */
+#define SVMA_TASK_READ_IMPLIES_EXEC 32u
+#define SVMA_TASK_STRICT_OVERCOMMIT 64u
+
+/**
+ * struct svma_call - a system call that is going on
+ * @kind: enum svma_call_kind
+ * @state: the core's own
+ * @args: see enum svma_call_kind
+ * @searched: result of the last address search inside it
+ * @failed: what the last step returned when it failed, else 0
+ * @cursor: the core's own
+ * @end: the core's own
+ */
+struct svma_call {
+	svma_u32 kind;
+	svma_u32 state;
+	svma_u64 args[9];
+	svma_u64 searched;
+	svma_s64 failed;
+	svma_u64 cursor;
+	svma_u64 end;
 };
 
 /**
@@ -103,6 +176,68 @@ struct svma_mismatch {
 	struct svma_live_vma observed;
 };
 
+/* How much a scene can list. */
+#define SVMA_CORE_SCENE_RANGES 4
+#define SVMA_CORE_SCENE_EXTENTS 4
+#define SVMA_CORE_SIDE_EXTENTS 6
+
+/**
+ * struct svma_core_extent - one VMA in few bytes; the layout is that of struct svma_extent in uapi/svma.h
+ * @start: first byte
+ * @end: first byte after it
+ * @flags: vm_flags
+ * @pgoff: vm_pgoff in pages
+ * @ino: inode number of the file, 0 for none
+ * @dev: dev_t of the file's file system
+ */
+struct svma_core_extent {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 flags;
+	svma_u64 pgoff;
+	svma_u64 ino;
+	svma_u32 dev;
+	svma_u32 reserved;
+};
+
+/**
+ * struct svma_scene - what an operation touched, and what both sides held where they first differed
+ * @start: of the hull of all that was compared or adopted; equal to @end when nothing was
+ * @end: first byte after it
+ * @predicted_address: of a search: the shadow's answer, 0 for -ENOMEM
+ * @ranges: how many of @range are filled in
+ * @vmas: how many of @vma are filled in
+ * @predicted: how many of @predicted_map are filled in
+ * @observed: how many of @observed_map are filled in
+ * @cut: the hull holds more VMAs than are listed
+ * @captured: something differed, and the two maps are what both sides held before anything was adopted
+ * @complete: @vma was filled in by the call that gave the scene; else all but the maps is of an earlier one
+ * @range: the parts of the hull that were touched
+ * @vma: what the shadow holds in @range afterwards, in address order
+ * @predicted_map: the shadow's VMAs around the first difference
+ * @observed_map: the live ones
+ */
+struct svma_scene {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 predicted_address;
+	svma_u32 ranges;
+	svma_u32 vmas;
+	svma_u32 predicted;
+	svma_u32 observed;
+	svma_u8 cut;
+	svma_u8 captured;
+	svma_u8 complete;
+	svma_u8 reserved[5];
+	struct {
+		svma_u64 start;
+		svma_u64 end;
+	} range[SVMA_CORE_SCENE_RANGES];
+	struct svma_core_extent vma[SVMA_CORE_SCENE_EXTENTS];
+	struct svma_core_extent predicted_map[SVMA_CORE_SIDE_EXTENTS];
+	struct svma_core_extent observed_map[SVMA_CORE_SIDE_EXTENTS];
+};
+
 /**
  * struct svma_verdict - what a comparison found; the caller clears it before the call
  * @compared: single answers compared: VMAs and counters
@@ -112,7 +247,10 @@ struct svma_mismatch {
  * @unmodelled: 1 when the operation was adopted without a prediction
  * @suspect: 1 when the shadow can't be trusted any more (a pool was empty, a change nobody announced)
  * @mismatches: how many of @mismatch are filled in
+ * @facts_by_kind: @facts, by enum svma_fact
  * @mismatch: the first ones
+ * @scene: out: what was touched and seen; belongs to the shadow and lasts until the next call on it. It is not a
+ *	   part of the verdict because verdicts live on the stacks of probe handlers
  */
 struct svma_verdict {
 	svma_u32 compared;
@@ -123,7 +261,9 @@ struct svma_verdict {
 	svma_u8 suspect;
 	svma_u8 mismatches;
 	svma_u8 reserved;
+	svma_u8 facts_by_kind[SVMA_CORE_FACTS];
 	struct svma_mismatch mismatch[2];
+	struct svma_scene *scene;
 };
 
 /**
@@ -260,6 +400,47 @@ void svma_core_end(struct svma_shadow *shadow, const struct svma_op *op, const v
 		   struct svma_verdict *verdict);
 
 /**
+ * svma_core_search - the kernel searched unmapped space: does the shadow give the same answer?
+ * @op: SVMA_CORE_SEARCH; result: the address found or -ENOMEM
+ * @call: the system call inside which it happened, or NULL
+ * @predicted: the shadow's answer, 0 for -ENOMEM
+ */
+void svma_core_search(struct svma_shadow *shadow, const struct svma_op *op, struct svma_call *call,
+		      svma_u64 *predicted, struct svma_verdict *verdict);
+
+/**
+ * svma_core_call_step - is the step that is about to begin what the call's arguments imply?
+ */
+void svma_core_call_step(struct svma_shadow *shadow, struct svma_call *call, const struct svma_op *op,
+			 struct svma_verdict *verdict);
+
+/**
+ * svma_core_call_release - the write lock is about to be given up inside @call
+ *
+ * Works out where the call should have ended, as long as the layout says so.
+ */
+void svma_core_call_release(struct svma_shadow *shadow, struct svma_call *call);
+
+/**
+ * svma_core_call_end - the call returned @result: did it go as far as it should?
+ */
+void svma_core_call_end(struct svma_shadow *shadow, struct svma_call *call, svma_s64 result,
+			struct svma_verdict *verdict);
+
+/* 1 when the advice of madvise() can change vm_flags, and so takes mmap_lock for writing. */
+int svma_core_advice_changes(int advice);
+
+/**
+ * svma_core_mutate - corrupt all predictions from now on, for tests
+ * @name: one of base/mutation.hpp, or "" or "none"
+ * Return: 0, or -EINVAL for an unknown name.
+ */
+int svma_core_mutate(const char *name);
+
+/* The mutation that is on, "none" when there is none. */
+const char *svma_core_mutation(void);
+
+/**
  * svma_core_release - the write lock is about to be given up: compare the totals
  * @downgraded: 1 when an unmap goes on under the read lock; its page counters are not updated yet
  * @announced: 1 when any operation ended since the lock was taken
@@ -271,6 +452,12 @@ void svma_core_release(struct svma_shadow *shadow, const void *mm, int downgrade
  * svma_core_anon_vma - a fault gave a VMA its anon_vma
  */
 void svma_core_anon_vma(struct svma_shadow *shadow, const struct svma_live_vma *vma);
+
+/**
+ * svma_core_survey - the whole layout as a scene, for what has no operation: an attach, a resync
+ * Return: the shadow's scene, which lasts until the next call on it.
+ */
+const struct svma_scene *svma_core_survey(struct svma_shadow *shadow);
 
 /* Questions. -ENOENT when there is no such VMA. */
 void svma_core_totals(const struct svma_shadow *shadow, struct svma_live_totals *out);

@@ -35,6 +35,8 @@ typedef unsigned char svma_u8;
  * @has_close: vm_ops->close is there
  * @anon_singular: the anon_vma_chain has exactly one entry
  * @lock_exempt: mlock never sets VM_LOCKED here (DAX, secretmem, gate)
+ * @anonymous: has no vm_ops; a private mapping of /dev/zero is anonymous, too, and has a file
+ * @split_shift: it can be split at multiples of 1 << split_shift only (hugetlbfs); 0: anywhere
  */
 struct svma_live_vma {
 	svma_u64 start;
@@ -51,7 +53,9 @@ struct svma_live_vma {
 	svma_u8 has_close;
 	svma_u8 anon_singular;
 	svma_u8 lock_exempt;
-	svma_u8 reserved;
+	svma_u8 anonymous;
+	svma_u8 split_shift;
+	svma_u8 reserved[7];
 };
 
 /**
@@ -64,6 +68,7 @@ struct svma_live_totals {
 	svma_u64 exec_vm;
 	svma_u64 stack_vm;
 	svma_u64 locked_vm;
+	svma_u64 hiwater_vm;
 };
 
 /**

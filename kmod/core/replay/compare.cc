@@ -1,12 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/compare.hpp"
 
+#include "replay/facts.hpp"
+#include "replay/scene.hpp"
+
 // Always last.
 #include "enforce.hpp"
 
 namespace svma {
+namespace {
 
+AddrRange hull_of(const Vma* vma, const svma_live_vma* live) {
+  AddrRange hull = live != nullptr ? range_of(*live) : AddrRange{vma->vm_start, vma->vm_end};
+  if (vma != nullptr && vma->vm_start < hull.start) hull.start = vma->vm_start;
+  if (vma != nullptr && vma->vm_end > hull.end) hull.end = vma->vm_end;
+  return hull;
+}
+
+}  // namespace
+
+bool compare_value(svma_verdict& verdict, u32 field, u64 predicted, u64 observed) {
+  ++verdict.compared;
+  if (predicted == observed) {
+    ++verdict.equal;
+    return true;
+  }
+  ++verdict.divergent;
+  constexpr u32 kRoom = sizeof(verdict.mismatch) / sizeof(verdict.mismatch[0]);
+  if (verdict.mismatches >= kRoom) return false;
+  svma_mismatch& mismatch = verdict.mismatch[verdict.mismatches++];
+  mismatch = svma_mismatch{};
+  mismatch.field = field;
+  mismatch.predicted_value = predicted;
+  mismatch.observed_value = observed;
+  return false;
+}
+
+void Comparer::touch(AddrRange range) {
+  if (verdict_.scene != nullptr) svma::touch(*verdict_.scene, range);
+}
+
+void Comparer::capture(AddrRange around) {
+  if (verdict_.scene != nullptr) svma::capture(*verdict_.scene, space_, mm_, around);
+}
+
+// Where nothing better is known, the neighbourhood is that of the operation.
 svma_mismatch* Comparer::new_mismatch(u32 field) {
+  if (verdict_.scene != nullptr && verdict_.scene->ranges != 0) {
+    capture({VirtAddr(verdict_.scene->start), VirtAddr(verdict_.scene->end)});
+  }
   constexpr u32 kRoom = sizeof(verdict_.mismatch) / sizeof(verdict_.mismatch[0]);
   if (verdict_.mismatches >= kRoom) return nullptr;
   svma_mismatch* m = &verdict_.mismatch[verdict_.mismatches++];
@@ -22,6 +64,7 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
     return;
   }
   ++verdict_.divergent;
+  if (vma != nullptr || live != nullptr) capture(hull_of(vma, live));
   svma_mismatch* m = new_mismatch(field);
   if (m == nullptr) return;
   m->has_predicted = vma != nullptr;
@@ -31,15 +74,15 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
 }
 
 // An anon_vma that the shadow does not know yet came by a fault inside the operation (a populate)
-// and is taken over; one that it knows must be the same.
+// and is taken over; one that it knows must be the same, with a chain that is as long.
 u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   const VmaAttrs seen = attrs_of(live);
   VmaAttrs& mine = vma.attrs;
   if (mine.anon_vma == 0 && seen.anon_vma != 0) {
     mine.anon_vma = seen.anon_vma;
-    ++verdict_.facts;
+    mine.anon_singular = seen.anon_singular;
+    count_fact(verdict_, Fact::kAnonVma);
   }
-  mine.anon_singular = seen.anon_singular;
   if (mine.vm_flags != seen.vm_flags) return SVMA_CORE_FIELD_FLAGS;
   if (mine.vm_pgoff != seen.vm_pgoff) return SVMA_CORE_FIELD_PGOFF;
   if (mine.file != seen.file || mine.ino != seen.ino || mine.dev != seen.dev)
@@ -48,6 +91,8 @@ u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   if (mine.uffd_ctx != seen.uffd_ctx) return SVMA_CORE_FIELD_UFFD;
   if (mine.anon_name != seen.anon_name) return SVMA_CORE_FIELD_NAME;
   if (mine.anon_vma != seen.anon_vma) return SVMA_CORE_FIELD_ANON_VMA;
+  if (mine.anon_singular != seen.anon_singular) return SVMA_CORE_FIELD_ANON_VMA;
+  if (!space_.tree().augment().check(&vma)) return SVMA_CORE_FIELD_GAP;
   return SVMA_CORE_FIELD_NONE;
 }
 
@@ -55,18 +100,21 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
   if (vma == nullptr || live == nullptr || vma->vm_start.value() != live->start ||
       vma->vm_end.value() != live->end) {
     count(SVMA_CORE_FIELD_LAYOUT, vma, live);
-    AddrRange hull = live != nullptr ? range_of(*live) : AddrRange{vma->vm_start, vma->vm_end};
-    if (vma != nullptr && vma->vm_start < hull.start) hull.start = vma->vm_start;
-    if (vma != nullptr && vma->vm_end > hull.end) hull.end = vma->vm_end;
-    adopt_layout(hull);
+    adopt_layout(hull_of(vma, live));
     return;
   }
   const u32 field = differing_field(*vma, *live);
   count(field, vma, live);
-  if (field != SVMA_CORE_FIELD_NONE) space_.set_attrs(vma, attrs_of(*live));
+  if (field == SVMA_CORE_FIELD_NONE) return;
+  if (field == SVMA_CORE_FIELD_GAP) {
+    verdict_.suspect = 1;  // the tree itself is wrong: it has to be built again
+    return;
+  }
+  space_.set_attrs(vma, attrs_of(*live));
 }
 
 void Comparer::compare_layout(AddrRange range) {
+  touch(range);
   Vma* below = nullptr;
   space_.find_vma_prev(range.start, &below);
   VirtAddr cursor = below != nullptr ? below->vm_start : VirtAddr(0);
@@ -90,6 +138,8 @@ void Comparer::compare_layout(AddrRange range) {
 }
 
 void Comparer::adopt_layout(AddrRange range) {
+  touch(range);
+  capture(range);
   // No VMA of the shadow may straddle the border of what is replaced.
   while (Vma* vma = space_.find_vma_intersection(range)) {
     if (vma->vm_start < range.start) range.start = vma->vm_start;
@@ -132,7 +182,7 @@ void Comparer::compare_counter(u32 field, u64 predicted, u64 observed, bool anno
   }
 }
 
-void Comparer::compare_totals(bool paged, bool announced) {
+void Comparer::compare_totals(bool paged, bool announced, bool hiwater) {
   svma_live_totals live;
   svma_os_live_totals(mm_, &live);
   const Accounting& mine = space_.acct();
@@ -143,6 +193,10 @@ void Comparer::compare_totals(bool paged, bool announced) {
     compare_counter(SVMA_CORE_FIELD_DATA_VM, mine.data_vm.value(), live.data_vm, announced);
     compare_counter(SVMA_CORE_FIELD_EXEC_VM, mine.exec_vm.value(), live.exec_vm, announced);
     compare_counter(SVMA_CORE_FIELD_STACK_VM, mine.stack_vm.value(), live.stack_vm, announced);
+    if (hiwater) {
+      compare_counter(SVMA_CORE_FIELD_HIWATER_VM, mine.hiwater_vm.value(), live.hiwater_vm,
+                      announced);
+    }
     adopt_totals();
   } else {
     space_.acct().locked_vm = PageCount(live.locked_vm);
@@ -160,6 +214,7 @@ void Comparer::adopt_totals() {
   mine.exec_vm = PageCount(live.exec_vm);
   mine.stack_vm = PageCount(live.stack_vm);
   mine.locked_vm = PageCount(live.locked_vm);
+  mine.hiwater_vm = PageCount(live.hiwater_vm);
 }
 
 }  // namespace svma

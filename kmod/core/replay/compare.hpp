@@ -8,6 +8,9 @@
 
 namespace svma {
 
+// Counts one answer that is a number. RETURNS: whether it is equal.
+bool compare_value(svma_verdict& verdict, u32 field, u64 predicted, u64 observed);
+
 class Comparer {
  public:
   Comparer(AddressSpace& space, const void* mm, svma_verdict& verdict)
@@ -21,7 +24,8 @@ class Comparer {
 
   // Compares the counters; `paged` false leaves out those that an unmap under the read lock still
   // changes. `announced` false: no operation was seen that could explain a difference.
-  void compare_totals(bool paged, bool announced);
+  // `hiwater` false leaves out hiwater_vm, which fork sets only later.
+  void compare_totals(bool paged, bool announced, bool hiwater = true);
   void adopt_totals();
 
  private:
@@ -30,6 +34,8 @@ class Comparer {
   void compare_counter(u32 field, u64 predicted, u64 observed, bool announced);
   void count(u32 field, const Vma* vma, const svma_live_vma* live);
   svma_mismatch* new_mismatch(u32 field);
+  void touch(AddrRange range);
+  void capture(AddrRange around);
 
   AddressSpace& space_;
   const void* mm_;

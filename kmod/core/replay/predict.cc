@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/predict.hpp"
 
+#include "base/mutation.hpp"
+#include "replay/advice.hpp"
+#include "replay/compare.hpp"
+#include "replay/limits.hpp"
+
 // Always last.
 #include "enforce.hpp"
 
@@ -52,6 +57,12 @@ Status Predictor::apply(const svma_op& op, Touched& touched) {
       return mlock(op, touched);
     case SVMA_CORE_MODIFY:
       return modify(op, touched);
+    case SVMA_CORE_MADVISE:
+      return madvise(op, touched);
+    case SVMA_CORE_MBIND:
+      return mbind(op, touched);
+    case SVMA_CORE_CLEAR_REFS:
+      return clear_refs(touched);
     case SVMA_CORE_STACK_GROWTH:
       return stack_growth(op, touched);
     case SVMA_CORE_INSERT:
@@ -76,12 +87,18 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
 
   VmaReserve reserve;
   if (Status s = reserve.fill(3); !s.ok()) return s;  // two splits of the unmap, one new VMA
-  if (is_error(op.result)) return mmap_failed(range, reserve);
+  const bool within_limits = mmap_within_limits(op, range);
+  if (is_error(op.result)) {
+    explain_failure(op, within_limits);
+    return mmap_failed(op, range, reserve);
+  }
+  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
   if (Status s = space_.do_munmap(range, reserve, op.map_count_limit); !s.ok()) return s;
 
   VmaAttrs attrs = attrs_of(op.vma);
   attrs.vm_flags = op.args[2];
   attrs.vm_pgoff = PageOffset(op.args[3]);
+  attrs.anonymous = attrs.file == 0 && !(attrs.vm_flags & kVmShared);
   if (accountable_mapping(attrs.vm_flags)) attrs.vm_flags |= kVmAccount;
 
   VmFlags account = attrs.vm_flags;
@@ -94,6 +111,7 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
 
   const i64 pages = static_cast<i64>(range.pages().value());
   space_.vm_stat_account(account, pages);
+  if (mutated(Mutation::mmap_total_vm)) space_.acct().total_vm += PageCount(1);
   if (account & kVmLocked) {
     if ((account & (kVmSpecial | kVmHugetlb)) || op.vma.lock_exempt) {
       vma->attrs.vm_flags &= ~kVmLockedMask;
@@ -101,19 +119,36 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
       account_locked(account, pages);
     }
   }
-  vma->attrs.vm_flags |= kVmSoftDirty;
+  if (!mutated(Mutation::mmap_not_softdirty)) vma->attrs.vm_flags |= kVmSoftDirty;
   return kOk;
 }
 
-// A failed mmap_region() has done nothing, or has unmapped its range already: which of the two
-// depends on where it failed (limits before, overcommit and drivers after).
-Status Predictor::mmap_failed(AddrRange range, VmaReserve& reserve) {
-  if (space_.find_vma_intersection(range) == nullptr) return kOk;
-  svma_live_vma live;
-  count_fact(Fact::kPartialFailure);
-  const bool still_there =
-      svma_os_live_find(mm_, range.start.value(), &live) == 0 && live.start < range.end.value();
-  return still_there ? kOk : space_.do_munmap(range, reserve, ~0u);
+// The first test of mmap_region(): what a fixed mapping replaces need not fit once more.
+bool Predictor::mmap_within_limits(const svma_op& op, AddrRange range) const {
+  const VmFlags flags = op.args[2];
+  const u64 pages = range.pages().value();
+  if (may_expand_vm(space_.acct(), op.rlimits, flags, pages)) return true;
+  const u64 replaced = space_.count_vma_pages_range(range).value();
+  return may_expand_vm(space_.acct(), op.rlimits, flags, pages - replaced);
+}
+
+// The kernel said no. Either the limits of the address space say so, too, which is a prediction, or
+// the reason lies outside.
+void Predictor::explain_failure(const svma_op& op, bool within_limits) {
+  if (!within_limits) {
+    compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(-kENOMEM),
+                  static_cast<u64>(op.result));
+  } else {
+    count_fact((op.steps & SVMA_STEP_NO_MEMORY) ? Fact::kResource : Fact::kFailure);
+  }
+}
+
+// A failed mmap_region() has done nothing, or has unmapped its range already: limits are asked
+// before that, overcommit and drivers after.
+Status Predictor::mmap_failed(const svma_op& op, AddrRange range, VmaReserve& reserve) {
+  if (op.steps & SVMA_STEP_UNMAPPED) return space_.do_munmap(range, reserve, ~0u);
+  if (op.steps & SVMA_STEP_UNMAP_FAILED) return unmap_halfway(range, op.map_count_limit, reserve);
+  return kOk;
 }
 
 // The two checks of mmap_region() in v6.1. They differ from vma_merge(): a neighbour with any
@@ -134,7 +169,8 @@ Vma* Predictor::expand_neighbour(AddrRange range, const VmaAttrs& attrs) {
 
   if (next != nullptr && next->vm_start == range.end && next->attrs.vm_policy == 0 &&
       can_vma_merge_before(*next, wanted, attrs.vm_pgoff + range.pages()) ==
-          MergeVerdict::kMergeable) {
+          MergeVerdict::kMergeable &&
+      !mutated(Mutation::skip_merge_above)) {
     merged.end = next->vm_end;
     vma = next;
     pgoff = next->attrs.vm_pgoff - range.pages();
@@ -142,7 +178,8 @@ Vma* Predictor::expand_neighbour(AddrRange range, const VmaAttrs& attrs) {
     wanted.uffd_ctx = next->attrs.uffd_ctx;
   }
   if (prev != nullptr && prev->vm_end == range.start && prev->attrs.vm_policy == 0 &&
-      can_vma_merge_after(*prev, wanted, attrs.vm_pgoff) == MergeVerdict::kMergeable) {
+      can_vma_merge_after(*prev, wanted, attrs.vm_pgoff) == MergeVerdict::kMergeable &&
+      !mutated(Mutation::skip_merge_below)) {
     merged.start = prev->vm_start;
     vma = prev;
     pgoff = prev->attrs.vm_pgoff;
@@ -154,7 +191,7 @@ Vma* Predictor::expand_neighbour(AddrRange range, const VmaAttrs& attrs) {
 Vma* Predictor::map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaReserve& reserve) {
   const VmFlags asked = attrs.vm_flags;
   if (attrs.file != 0 || shared_anon) {
-    count_fact(shared_anon ? Fact::kSharedAnon : Fact::kDriverAttrs);
+    count_fact(shared_anon ? Fact::kSharedAnon : Fact::kDriver);
     take_driver_attrs(range, attrs);
   }
   // A driver that changed the flags may have made the range fit its neighbour after all.
@@ -169,6 +206,9 @@ Vma* Predictor::map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaRe
   vma->vm_start = range.start;
   vma->vm_end = range.end;
   vma->attrs = attrs;
+  if (mutated(Mutation::mmap_wrong_pgoff) && attrs.file != 0) {
+    vma->attrs.vm_pgoff = vma->attrs.vm_pgoff + PageCount(1);
+  }
   SVMA_CHECK(space_.insert(vma).ok());
   return vma;
 }
@@ -184,17 +224,65 @@ void Predictor::take_driver_attrs(AddrRange range, VmaAttrs& attrs) {
   attrs.ino = seen.ino;
   attrs.dev = seen.dev;
   attrs.has_close = seen.has_close;
+  attrs.anonymous = seen.anonymous;
+  attrs.split_shift = seen.split_shift;
 }
 
-// mm/mmap.c do_mas_align_munmap(). On failure v6.1 has changed nothing when it failed for
-// map_count.
+// mm/mmap.c do_mas_align_munmap().
 Status Predictor::munmap(const svma_op& op, Touched& touched) {
   const AddrRange range{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
   touched.add(range);
-  if (op.result < 0) return kOk;
   VmaReserve reserve;
   if (Status s = reserve.fill(2); !s.ok()) return s;
-  return space_.do_munmap(range, reserve, op.map_count_limit);
+  const Status refusal = unmap_refusal(range, op.map_count_limit);
+  if (op.result < 0) {
+    if (refusal.ok()) {
+      count_fact(Fact::kFailure);
+      return kOk;
+    }
+    compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(refusal.err()),
+                  static_cast<u64>(op.result));
+    return unmap_halfway(range, op.map_count_limit, reserve);
+  }
+  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(refusal.err()), 0);
+  if (mutated(Mutation::munmap_one_page_more)) {
+    return space_.do_munmap({range.start, range.end + kPageSize}, reserve, ~0u);
+  }
+  if (mutated(Mutation::munmap_keeps_last)) {
+    const Vma* const last = space_.find_vma(range.end - 1);
+    if (last != nullptr && last->vm_start > range.start && last->vm_start < range.end) {
+      return space_.do_munmap({range.start, last->vm_start}, reserve, ~0u);
+    }
+  }
+  const PageCount locked = space_.acct().locked_vm;
+  const Status done = space_.do_munmap(range, reserve, ~0u);
+  if (mutated(Mutation::munmap_locked_vm)) space_.acct().locked_vm = locked;
+  return done;
+}
+
+// Why the layout itself forbids to unmap `range`: too many VMAs, or one that can't be cut there.
+Status Predictor::unmap_refusal(AddrRange range, u32 map_count_limit) const {
+  if (space_.munmap_needs_more_maps(range, map_count_limit)) return Status::error(kENOMEM);
+  const Vma* const first = space_.find_vma_intersection(range);
+  const Vma* const last = space_.find_vma(range.end - 1);
+  if (first != nullptr && first->vm_start < range.start && !first->may_split(range.start)) {
+    return Status::error(kEINVAL);
+  }
+  if (last != nullptr && last->vm_start < range.end && range.end < last->vm_end &&
+      !last->may_split(range.end)) {
+    return Status::error(kEINVAL);
+  }
+  return kOk;
+}
+
+// An unmap that is refused at the end of its range has cut its beginning already.
+Status Predictor::unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve) {
+  if (space_.munmap_needs_more_maps(range, map_count_limit)) return kOk;
+  Vma* const first = space_.find_vma_intersection(range);
+  if (first == nullptr || first->vm_start >= range.start || !first->may_split(range.start)) {
+    return kOk;
+  }
+  return space_.split_vma(first, range.start, SplitSide::kNewAbove, reserve);
 }
 
 // mm/mmap.c do_brk_flags().
@@ -202,18 +290,27 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
   const VirtAddr start(op.args[0]);
   const AddrRange range{start, start + op.args[1]};
   touched.add(range);
-  if (op.result < 0) return kOk;
+  const bool within_limits =
+      may_expand_vm(space_.acct(), op.rlimits, op.args[2], range.pages().value()) &&
+      space_.map_count() <= op.map_count_limit;
+  if (op.result < 0) {
+    explain_failure(op, within_limits);
+    return kOk;
+  }
+  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
 
   VmaReserve reserve;
   if (Status s = reserve.fill(1); !s.ok()) return s;
   VmaAttrs attrs{};
   attrs.vm_flags = op.args[2];
   attrs.vm_pgoff = PageOffset(start.page_number());
+  attrs.anonymous = true;
 
   Vma* vma = nullptr;
   if (op.args[3] != SVMA_CORE_NO_VMA) vma = space_.find_vma(VirtAddr(op.args[3]));
   if (vma != nullptr && vma->vm_end == start && vma->attrs.vm_policy == 0 &&
-      can_vma_merge_after(*vma, attrs, attrs.vm_pgoff) == MergeVerdict::kMergeable) {
+      can_vma_merge_after(*vma, attrs, attrs.vm_pgoff) == MergeVerdict::kMergeable &&
+      !mutated(Mutation::brk_never_merges)) {
     space_.vma_expand(vma, {vma->vm_start, range.end}, vma->attrs.vm_pgoff, nullptr);
   } else {
     vma = reserve.take();
@@ -227,7 +324,7 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
     }
   }
   space_.acct().total_vm += range.pages();
-  space_.acct().data_vm += range.pages();
+  if (!mutated(Mutation::brk_data_vm)) space_.acct().data_vm += range.pages();
   account_locked(attrs.vm_flags, static_cast<i64>(range.pages().value()));
   vma->attrs.vm_flags |= kVmSoftDirty;
   return kOk;
@@ -258,7 +355,9 @@ Result<Vma*> Predictor::change(const Change& change, VmaReserve& reserve) {
     attrs.vm_policy = change.vm_policy;
     attrs.anon_name = change.anon_name;
   }
-  Vma* merged = change.kernel_failed ? nullptr : space_.vma_merge(prev, change.range, attrs);
+  if (change.at_vma_pgoff) attrs.vm_pgoff = vma->attrs.vm_pgoff;
+  const bool merges = !change.kernel_failed && !mutated(Mutation::skip_merge);
+  Vma* merged = merges ? space_.vma_merge(prev, change.range, attrs) : nullptr;
   if (merged != nullptr) {
     vma = merged;
   } else if (Status s = split_around(vma, change, reserve); !s.ok()) {
@@ -282,23 +381,29 @@ Status Predictor::split_around(Vma* vma, const Change& change, VmaReserve& reser
   const bool above = change.range.end != vma->vm_end;
   if (change.kernel_failed) {
     const u32 splits = (below ? 1 : 0) + (above ? 1 : 0);
-    if (space_.map_count() + splits <= limit) return kOk;
+    const bool refused = (below && !vma->may_split(change.range.start)) ||
+                         (above && !vma->may_split(change.range.end));
+    if (space_.map_count() + splits <= limit && !refused) return kOk;
   }
   if (below) {
-    if (space_.map_count() >= limit) return Status::error(kENOMEM);
-    if (Status s = space_.split_vma(vma, change.range.start, SplitSide::kNewBelow, reserve);
+    if (Status s =
+            split_within_limit(vma, change.range.start, SplitSide::kNewBelow, limit, reserve);
         !s.ok()) {
       return s;
     }
   }
   if (above) {
-    if (space_.map_count() >= limit) return Status::error(kENOMEM);
-    if (Status s = space_.split_vma(vma, change.range.end, SplitSide::kNewAbove, reserve);
-        !s.ok()) {
-      return s;
-    }
+    return split_within_limit(vma, change.range.end, SplitSide::kNewAbove, limit, reserve);
   }
   return kOk;
+}
+
+// mm/mmap.c split_vma(), with its two reasons to refuse.
+Status Predictor::split_within_limit(Vma* vma, VirtAddr addr, SplitSide side, u32 limit,
+                                     VmaReserve& reserve) {
+  if (space_.map_count() >= limit) return Status::error(kENOMEM);
+  if (!vma->may_split(addr)) return Status::error(kEINVAL);
+  return space_.split_vma(vma, addr, side, reserve);
 }
 
 // mm/mprotect.c mprotect_fixup().
@@ -313,8 +418,18 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
   const VmFlags old_flags = vma->attrs.vm_flags;
   VmFlags flags = op.args[2];
   if (flags != old_flags) {
+    const u64 count = range.pages().value();
+    const bool within_limits = !(flags & kVmWrite) ||
+                               may_expand_vm(space_.acct(), op.rlimits, flags, count) ||
+                               !may_expand_vm(space_.acct(), op.rlimits, old_flags, count);
+    if (op.result < 0 && (!within_limits || (op.steps & SVMA_STEP_NO_MEMORY))) {
+      explain_failure(op, within_limits);
+      return kOk;
+    }
+    compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
     if ((flags & kVmWrite) &&
-        !(old_flags & (kVmAccount | kVmWrite | kVmHugetlb | kVmShared | kVmNoReserve))) {
+        !(old_flags & (kVmAccount | kVmWrite | kVmHugetlb | kVmShared | kVmNoReserve)) &&
+        !mutated(Mutation::mprotect_no_account)) {
       flags |= kVmAccount;
     }
     const Result<Vma*> changed = change({.range = range,
@@ -324,10 +439,12 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
                                          .vm_policy = 0,
                                          .anon_name = 0,
                                          .map_count_limit = op.map_count_limit,
-                                         .kernel_failed = op.result < 0},
+                                         .kernel_failed = op.result < 0,
+                                         .at_vma_pgoff = false},
                                         reserve);
     if (!changed.ok() || op.result < 0) return kOk;
-    const i64 pages = static_cast<i64>(range.pages().value());
+    if (mutated(Mutation::mprotect_wrong_account)) return kOk;
+    const i64 pages = static_cast<i64>(count);
     space_.vm_stat_account(old_flags, -pages);
     space_.vm_stat_account(flags, pages);
   }
@@ -355,7 +472,8 @@ Status Predictor::mlock(const svma_op& op, Touched& touched) {
                                        .vm_policy = 0,
                                        .anon_name = 0,
                                        .map_count_limit = op.map_count_limit,
-                                       .kernel_failed = op.result < 0},
+                                       .kernel_failed = op.result < 0,
+                                       .at_vma_pgoff = false},
                                       reserve);
   if (!changed.ok() || op.result < 0) return kOk;
   i64 pages = static_cast<i64>(range.pages().value());
@@ -364,59 +482,100 @@ Status Predictor::mlock(const svma_op& op, Touched& touched) {
   } else if (old_flags & kVmLocked) {
     pages = 0;
   }
-  account_locked(kVmLocked, pages);
+  if (!mutated(Mutation::mlock_locked_vm)) account_locked(kVmLocked, pages);
   return kOk;
 }
 
-// madvise_update_vma(), mbind_range(), userfaultfd register, unregister and release: v6.1 calls
-// vma_merge() with these arguments, then splits.
+// fs/userfaultfd.c userfaultfd_register(), _unregister() and _release(), one VMA's part of the
+// range.
 Status Predictor::modify(const svma_op& op, Touched& touched) {
   const AddrRange range{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
   touched.add(range);
   VmaReserve reserve;
   if (Status s = reserve.fill(2); !s.ok()) return s;
+  VmFlags flags = op.args[2];
+  if (mutated(Mutation::uffd_keeps_flags)) flags &= ~kVmUffdFlags;
   (void)change({.range = range,
-                .vm_flags = op.args[2],
+                .vm_flags = flags,
                 .others = true,
                 .uffd_ctx = op.args[3],
                 .vm_policy = static_cast<u32>(op.args[4]),
                 .anon_name = static_cast<u32>(op.args[5]),
                 .map_count_limit = op.map_count_limit,
-                .kernel_failed = false},
+                .kernel_failed = false,
+                .at_vma_pgoff = semantics_.uffd_merges_at_vma_pgoff},
                reserve);
   return kOk;
 }
 
-// mm/mmap.c copy_vma(): the same mapping once more at `to`. *vma changes when it was merged with
-// its own copy, which only an unfaulted anonymous VMA can be.
-Result<Vma*> Predictor::copy_vma(Vma** vma, AddrRange to, PageOffset pgoff, bool keep_source,
-                                 VmaReserve& reserve) {
-  Vma* source = *vma;
-  const VirtAddr source_start = source->vm_start;
-  bool can_self_merge = false;
-  if (source->attrs.file == 0 && source->attrs.anon_vma == 0) {
-    pgoff = PageOffset(to.start.page_number());
-    can_self_merge = true;
+// mm/madvise.c madvise_walk_vmas() with madvise_vma_behavior(), for advice that changes vm_flags.
+// Holes are passed over, the first refusal ends it; what was done before that stays.
+//
+//       |------------- advice -----------|
+//     AAAAAA....BBBB(special)CCCC....DDDDDDDD
+//     AAaaaa....BBBB      stops here if B refuses, else goes on; a hole does not stop it
+Status Predictor::madvise(const svma_op& op, Touched& touched) {
+  AddrRange left{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
+  touched.add(left);
+  while (Vma* const vma = space_.find_vma(left.start)) {
+    if (vma->vm_start >= left.end) break;
+    const AddrRange part{vma->vm_start > left.start ? vma->vm_start : left.start,
+                         vma->vm_end < left.end ? vma->vm_end : left.end};
+    VmFlags flags = vma->attrs.vm_flags;
+    if (!advised_flags(*vma, static_cast<i32>(op.args[2]), flags).ok()) break;
+    if (mutated(Mutation::madvise_wrong_flag)) flags |= kVmDontDump;
+    left.start = vma->vm_end;
+    if (flags == vma->attrs.vm_flags) continue;
+    VmaReserve reserve;
+    if (Status s = reserve.fill(2); !s.ok()) return s;
+    const Result<Vma*> changed = change({.range = part,
+                                         .vm_flags = flags,
+                                         .others = false,
+                                         .uffd_ctx = 0,
+                                         .vm_policy = 0,
+                                         .anon_name = 0,
+                                         .map_count_limit = op.map_count_limit,
+                                         .kernel_failed = false,
+                                         .at_vma_pgoff = false},
+                                        reserve);
+    if (!changed.ok()) break;  // too many VMAs
+    if ((*changed)->vm_end > left.start) left.start = (*changed)->vm_end;
   }
-  Vma* prev = nullptr;
-  Vma* above = space_.find_vma_prev(to.start, &prev);
-  if (above != nullptr && above->vm_start < to.end) return Status::error(kENOMEM);
+  return kOk;
+}
 
-  VmaAttrs attrs = source->attrs;
-  attrs.vm_pgoff = pgoff;
-  const bool touches = to.start == source->vm_end || source->vm_start == to.end;
-  Vma* merged = nullptr;
-  if (!(can_self_merge && keep_source && touches)) merged = space_.vma_merge(prev, to, attrs);
-  if (merged != nullptr) {
-    if (merged->vm_start <= source_start && source_start < merged->vm_end) *vma = merged;
-    return merged;
+// mm/mempolicy.c mbind_range(): the part of one VMA that the call's range covers.
+Status Predictor::mbind(const svma_op& op, Touched& touched) {
+  const Vma* const vma = space_.find_vma(VirtAddr(op.vma.start));
+  const AddrRange call{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
+  if (vma == nullptr) return kOk;
+  const AddrRange part{vma->vm_start > call.start ? vma->vm_start : call.start,
+                       vma->vm_end < call.end ? vma->vm_end : call.end};
+  touched.add(part);
+  const u32 policy = static_cast<u32>(op.args[2]);
+  if (vma->attrs.vm_policy == policy || mutated(Mutation::mbind_ignored)) return kOk;
+  VmaReserve reserve;
+  if (Status s = reserve.fill(2); !s.ok()) return s;
+  (void)change({.range = part,
+                .vm_flags = vma->attrs.vm_flags,
+                .others = true,
+                .uffd_ctx = vma->attrs.uffd_ctx,
+                .vm_policy = policy,
+                .anon_name = vma->attrs.anon_name,
+                .map_count_limit = op.map_count_limit,
+                .kernel_failed = op.result < 0,
+                .at_vma_pgoff = false},
+               reserve);
+  return kOk;
+}
+
+// fs/proc/task_mmu.c clear_refs_write() with "4".
+Status Predictor::clear_refs(Touched& touched) {
+  touched.add({VirtAddr(0), VirtAddr(~u64{0})});
+  for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    vma->attrs.vm_flags &= ~kVmSoftDirty;
   }
-  Vma* copy = reserve.take();
-  copy->vm_start = to.start;
-  copy->vm_end = to.end;
-  copy->attrs = attrs;
-  SVMA_CHECK(space_.insert(copy).ok());
-  return copy;
+  return kOk;
 }
 
 // The splits that move_vma() does ahead of time so that mlocked pages are counted right.
@@ -438,7 +597,7 @@ Status Predictor::split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve&
 void Predictor::prepare_userfaultfd(Vma* copy) {
   if (copy->attrs.uffd_ctx == 0) return;
   svma_live_vma live;
-  count_fact(Fact::kRemapEvents);
+  count_fact(Fact::kRemapEvent);
   if (svma_os_live_find(mm_, copy->vm_start.value(), &live) != 0 || live.uffd_ctx != 0) return;
   copy->attrs.uffd_ctx = 0;
   copy->attrs.vm_flags &= ~kVmUffdFlags;
@@ -452,16 +611,28 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   const bool dontunmap = (op.args[5] & kMremapDontUnmap) != 0;
   touched.add(to);
   touched.add(from);
-  if (is_error(op.result)) return kOk;
   Vma* vma = space_.find_vma(from.start);
   if (vma == nullptr || vma->vm_start > from.start) return kOk;
+  const bool too_many = op.map_count_limit < 3 || space_.map_count() >= op.map_count_limit - 3;
+  if (is_error(op.result)) {
+    explain_failure(op, !too_many);
+    if (too_many || !dontunmap || !(op.steps & SVMA_STEP_NO_MEMORY)) return kOk;
+    VmaReserve splits;  // overcommit is asked after the splits that MREMAP_DONTUNMAP needs
+    if (Status s = splits.fill(2); !s.ok()) return s;
+    return split_for_dontunmap(vma, from, splits);
+  }
+  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, too_many, false);
 
   VmaReserve reserve;
   if (Status s = reserve.fill(5); !s.ok()) return s;
   if (dontunmap) {
     if (Status s = split_for_dontunmap(vma, from, reserve); !s.ok()) return s;
   }
-  const Result<Vma*> copy = copy_vma(&vma, to, pgoff_at(*vma, from.start), dontunmap, reserve);
+  const PageOffset pgoff =
+      mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
+  const CopyRequest request{
+      .to = to, .pgoff = pgoff, .anonymous = vma->attrs.anonymous, .keep_source = dontunmap};
+  const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);
 
@@ -473,16 +644,18 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
     if (vma->vm_start == from.start && vma->vm_end == from.end) {
       vma->attrs.anon_vma = 0;
       vma->attrs.anon_singular = false;
-      if (vma->attrs.file == 0 && semantics_.dontunmap_resets_pgoff) {
+      if (vma->attrs.anonymous && vma->attrs.file == 0 && semantics_.dontunmap_resets_pgoff) {
         vma->attrs.vm_pgoff = PageOffset(vma->vm_start.page_number());
       }
     }
     return kOk;
   }
-  if (!from.empty()) {
+  const PageCount hiwater = space_.acct().hiwater_vm;  // total_vm is too high for a moment
+  if (!from.empty() && !mutated(Mutation::mremap_keeps_source)) {
     if (Status s = space_.do_munmap(from, reserve, ~0u); !s.ok()) return s;
   }
   account_locked(flags, new_pages);
+  space_.acct().hiwater_vm = hiwater;
   return kOk;
 }
 
@@ -492,11 +665,19 @@ Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
   const VirtAddr addr(op.args[0]);
   Vma* vma = space_.find_vma(addr);
   if (vma == nullptr || vma->vm_start > addr) return kOk;
-  const VirtAddr end = addr + op.args[2];
+  VirtAddr end = addr + op.args[2];
+  if (mutated(Mutation::mremap_expand_short) && end - kPageSize > vma->vm_end) {
+    end = end - kPageSize;
+  }
+  if (end < vma->vm_end) return kOk;  // the length wraps around
   const AddrRange extension{vma->vm_end, end};
   touched.add({vma->vm_start, end});
   if (op.args[1] != vma->vm_end - addr || end.value() > op.args[3]) return kOk;
   if (space_.find_vma_intersection(extension) != nullptr) return kOk;
+  if (op.steps & SVMA_STEP_NO_MEMORY) {
+    count_fact(Fact::kResource);
+    return kOk;
+  }
 
   VmaAttrs attrs = vma->attrs;
   attrs.vm_pgoff = pgoff_at(*vma, vma->vm_end);
@@ -520,13 +701,40 @@ Status Predictor::stack_growth(const svma_op& op, Touched& touched) {
   if (op.args[2] != 0) vma->attrs.vm_flags &= ~kStackIncompleteSetup;
   const VirtAddr addr = VirtAddr(op.args[1]).page_down();
   touched.add({addr < vma->vm_start ? addr : vma->vm_start, vma->vm_end});
+  const i64 result = stack_growth_result(op, *vma, addr);
+  if (op.result != 0 && result == 0) {
+    count_fact((op.steps & SVMA_STEP_NO_MEMORY) ? Fact::kResource : Fact::kFailure);
+    return kOk;
+  }
+  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(result),
+                static_cast<u64>(op.result));
   if (op.result != 0 || addr >= vma->vm_start) return kOk;
+  const PageOffset pgoff = vma->attrs.vm_pgoff;
   const i64 pages = static_cast<i64>((vma->vm_start - addr) >> kPageShift);
   if (!space_.expand_downwards(vma, addr).ok())
     return kOk;  // predicted a failure: the comparison tells
+  if (mutated(Mutation::stack_wrong_pgoff)) vma->attrs.vm_pgoff = pgoff;
   space_.vm_stat_account(vma->attrs.vm_flags, pages);
   account_locked(vma->attrs.vm_flags, pages);
   return kOk;
+}
+
+// What expand_downwards() and acct_stack_growth() answer, as far as the address space decides.
+i64 Predictor::stack_growth_result(const svma_op& op, const Vma& vma, VirtAddr addr) const {
+  if (!vma.has(kVmGrowsDown)) return -kEFAULT;
+  if (addr.value() < op.args[3]) return -kEPERM;  // vm.mmap_min_addr
+  const Vma* const below = AddressSpace::prev(&vma);
+  if (below != nullptr && !below->has(kVmGrowsDown) && below->has(kVmAccessFlags) &&
+      addr - below->vm_end < space_.stack_guard_gap()) {
+    return -kENOMEM;
+  }
+  if (addr >= vma.vm_start) return 0;
+  const AddrRange grow{addr, vma.vm_start};
+  if (grow.pages().value() > vma.attrs.vm_pgoff.value()) return -kENOMEM;
+  if (!may_expand_vm(space_.acct(), op.rlimits, vma.attrs.vm_flags, grow.pages().value())) {
+    return -kENOMEM;
+  }
+  return vma.vm_end - addr > op.rlimits.stack ? -kENOMEM : 0;
 }
 
 // fs/exec.c shift_arg_pages(): grow over both places, move the tables, shrink. vm_pgoff stays.
@@ -547,6 +755,7 @@ Status Predictor::stack_shift(const svma_op& op, Touched& touched) {
 Status Predictor::insert(const svma_op& op, Touched& touched) {
   const AddrRange range = range_of(op.vma);
   touched.add(range);
+  count_fact(Fact::kSpecial);
   if (op.result != 0) return kOk;
   VmaReserve reserve;
   if (Status s = reserve.fill(1); !s.ok()) return s;

@@ -4,6 +4,7 @@
 // of steps, built from the algorithms of vma/.
 #pragma once
 
+#include "replay/facts.hpp"
 #include "replay/shadow.hpp"
 
 namespace svma {
@@ -37,18 +38,25 @@ class Predictor {
     u32 anon_name;
     u32 map_count_limit;
     bool kernel_failed;
+    bool at_vma_pgoff;  // vma_merge() gets the vm_pgoff of the whole VMA
   };
 
   Status mmap(const svma_op& op, Touched& touched);
-  Status mmap_failed(AddrRange range, VmaReserve& reserve);
+  Status mmap_failed(const svma_op& op, AddrRange range, VmaReserve& reserve);
+  bool mmap_within_limits(const svma_op& op, AddrRange range) const;
+  void explain_failure(const svma_op& op, bool within_limits);
   Status munmap(const svma_op& op, Touched& touched);
   Status brk(const svma_op& op, Touched& touched);
   Status mprotect(const svma_op& op, Touched& touched);
   Status mlock(const svma_op& op, Touched& touched);
   Status modify(const svma_op& op, Touched& touched);
+  Status madvise(const svma_op& op, Touched& touched);
+  Status mbind(const svma_op& op, Touched& touched);
+  Status clear_refs(Touched& touched);
   Status mremap_move(const svma_op& op, Touched& touched);
   Status mremap_expand(const svma_op& op, Touched& touched);
   Status stack_growth(const svma_op& op, Touched& touched);
+  i64 stack_growth_result(const svma_op& op, const Vma& vma, VirtAddr addr) const;
   Status stack_shift(const svma_op& op, Touched& touched);
   Status insert(const svma_op& op, Touched& touched);
 
@@ -57,12 +65,14 @@ class Predictor {
   void take_driver_attrs(AddrRange range, VmaAttrs& attrs);
   Result<Vma*> change(const Change& change, VmaReserve& reserve);
   Status split_around(Vma* vma, const Change& change, VmaReserve& reserve);
-  Result<Vma*> copy_vma(Vma** vma, AddrRange to, PageOffset pgoff, bool keep_source,
-                        VmaReserve& reserve);
+  Status split_within_limit(Vma* vma, VirtAddr addr, SplitSide side, u32 limit,
+                            VmaReserve& reserve);
+  Status unmap_refusal(AddrRange range, u32 map_count_limit) const;
+  Status unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve);
   void prepare_userfaultfd(Vma* copy);
   Status split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve);
   void account_locked(VmFlags flags, i64 pages);
-  void count_fact(Fact) { ++verdict_.facts; }
+  void count_fact(Fact fact) { svma::count_fact(verdict_, fact); }
 
   const Semantics& semantics_;
   AddressSpace& space_;

@@ -10,9 +10,11 @@ namespace {
 constexpr Semantics kProfiles[] = {
     // Debian's 6.1.192.
     {.name = "6.1",
+     .gap_rule = GapRule::kHoles,
      .mmap_expands_neighbours = true,
      .brk_grows_given_vma = true,
-     .dontunmap_resets_pgoff = true},
+     .dontunmap_resets_pgoff = true,
+     .uffd_merges_at_vma_pgoff = true},
 };
 
 constexpr bool same_name(const char* a, const char* b) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/shadow.hpp"
 
+#include "base/mutation.hpp"
 #include "replay/compare.hpp"
+#include "replay/facts.hpp"
 #include "replay/predict.hpp"
 
 // Always last.
@@ -22,6 +24,8 @@ VmaAttrs attrs_of(const svma_live_vma& live) {
   attrs.anon_name = live.anon_name;
   attrs.has_close = live.has_close != 0;
   attrs.anon_singular = live.anon_singular != 0;
+  attrs.anonymous = live.anonymous != 0;
+  attrs.split_shift = live.split_shift;
   return attrs;
 }
 
@@ -42,6 +46,8 @@ svma_live_vma record_of(const Vma& vma) {
   record.anon_name = vma.attrs.anon_name;
   record.has_close = vma.attrs.has_close;
   record.anon_singular = vma.attrs.anon_singular;
+  record.anonymous = vma.attrs.anonymous;
+  record.split_shift = vma.attrs.split_shift;
   return record;
 }
 
@@ -72,7 +78,7 @@ Status Shadow::load(const void* mm) {
 }
 
 // kernel/fork.c dup_mmap() in v6.1: VM_DONTCOPY stays behind, locks are not inherited, and so isn't
-// a userfaultfd context unless its owner asked for fork events (Fact::kForkIdentity, taken by
+// a userfaultfd context unless its owner asked for fork events (Fact::kFork, taken by
 // audit()).
 Status Shadow::fork_from(const Shadow& parent) {
   space_.acct() = parent.space_.acct();
@@ -80,12 +86,13 @@ Status Shadow::fork_from(const Shadow& parent) {
   for (Vma* from = parent.space_.first(); from != nullptr; from = AddressSpace::next(from)) {
     const VmFlags flags = from->attrs.vm_flags;
     const AddrRange range{from->vm_start, from->vm_end};
-    if (flags & kVmDontCopy) {
+    if ((flags & kVmDontCopy) && !mutated(Mutation::fork_copies_dontcopy)) {
       space_.vm_stat_account(flags, -static_cast<i64>(range.pages().value()));
       continue;
     }
     svma_live_vma child = record_of(*from);
     child.flags &= ~(kVmLockedMask | kVmUffdFlags);
+    if (mutated(Mutation::fork_keeps_locked)) child.flags |= flags & kVmLockedMask;
     child.uffd_ctx = 0;
     // The child gets an anon_vma of its own (anon_vma_fork()); which one is learnt by audit().
     child.anon_vma = 0;
@@ -105,61 +112,69 @@ void Shadow::note_anon_vma(const svma_live_vma& live) {
   vma->attrs.anon_singular = live.anon_singular != 0;
 }
 
-namespace {
-
-// Learns what faults did to the VMA at or above `addr` since the shadow last looked
-// (Fact::kAnonVma).
-Vma* learn(const AddressSpace& space, VirtAddr addr, const void* mm, svma_verdict& verdict) {
-  Vma* vma = space.find_vma(addr);
-  if (vma == nullptr) return nullptr;
-  svma_live_vma live;
-  if (svma_os_live_find(mm, vma->vm_start.value(), &live) != 0) return vma;
-  if (live.start != vma->vm_start.value()) return vma;
-  if (vma->attrs.anon_vma == 0 && live.anon_vma != 0) {
-    vma->attrs.anon_vma = live.anon_vma;
-    ++verdict.facts;
-  }
-  vma->attrs.anon_singular = live.anon_singular != 0;
-  return vma;
-}
-
-// Everything a merge or split around `range` can ask: the neighbours, and the VMAs at its two ends.
-void learn_around(const AddressSpace& space, AddrRange range, const void* mm,
-                  svma_verdict& verdict) {
-  Vma* below = nullptr;
-  space.find_vma_prev(range.start, &below);
-  if (below != nullptr) learn(space, below->vm_start, mm, verdict);
-  const Vma* first = learn(space, range.start, mm, verdict);
-  const Vma* last = learn(space, range.end - 1, mm, verdict);
-  if (last != nullptr && last != first) learn(space, last->vm_end, mm, verdict);
-  learn(space, range.end, mm, verdict);
-}
-
-}  // namespace
-
-void Shadow::begin(const svma_op& op, const void* mm, svma_verdict& verdict) {
+// What the operation is going to change, as far as its arguments say.
+AddrRange Shadow::range_at_entry(const svma_op& op) const {
   const VirtAddr start(op.args[0]);
   switch (op.kind) {
     case SVMA_CORE_MMAP:
     case SVMA_CORE_BRK:
-      learn_around(space_, {start, start + op.args[1]}, mm, verdict);
-      break;
-    case SVMA_CORE_MUNMAP:
-    case SVMA_CORE_MPROTECT:
-    case SVMA_CORE_MLOCK:
-    case SVMA_CORE_MODIFY:
-      learn_around(space_, {start, VirtAddr(op.args[1])}, mm, verdict);
-      break;
-    case SVMA_CORE_MREMAP_EXPAND:
-      learn_around(space_, {start, start + op.args[2]}, mm, verdict);
-      break;
+      return {start, start + op.args[1]};
     case SVMA_CORE_MREMAP_MOVE:
-      learn_around(space_, {VirtAddr(op.args[1]), VirtAddr(op.args[1]) + op.args[2]}, mm, verdict);
-      learn_around(space_, {VirtAddr(op.args[4]), VirtAddr(op.args[4]) + op.args[3]}, mm, verdict);
-      break;
+      return {VirtAddr(op.args[1]), VirtAddr(op.args[1]) + op.args[2]};
+    case SVMA_CORE_MREMAP_EXPAND:
+      return {start, start + op.args[2]};
     default:
-      break;
+      return {start, VirtAddr(op.args[1])};
   }
+}
+
+// Linux before v6.1 began nearly every operation with find_vma(), and that with the task's
+// vmacache. The shadow does the same, and holds what the cache says against the tree.
+void Shadow::begin(const svma_op& op, const void*, svma_verdict& verdict) {
+  compare_lookup(cache_of(op.task), range_at_entry(op).start, verdict);
+}
+
+VmaCache& Shadow::cache_of(u32 task) {
+  TaskCache* oldest = &caches_[0];
+  ++lookups_;
+  for (TaskCache& slot : caches_) {
+    if (slot.task == task && slot.last_use != 0) {
+      slot.last_use = lookups_;
+      return slot.cache;
+    }
+    if (slot.last_use < oldest->last_use) oldest = &slot;
+  }
+  oldest->task = task;
+  oldest->last_use = lookups_;
+  oldest->cache.set_mm(&space_);
+  return oldest->cache;
+}
+
+// A hit must be the VMA that the tree finds. mmap_cache is there for the times before v3.15.
+void Shadow::compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict) {
+  const Vma* const found = space_.find_vma(addr);
+  const Vma* const remembered = find_vma_mmap_cached(space_, addr);
+  if (Vma* const hit = cache.vmacache_find(space_, addr)) {
+    compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, hit == found, true);
+  } else {
+    cache.vmacache_update(space_, addr, const_cast<Vma*>(found));
+  }
+  if (remembered != found) compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, false, true);
+}
+
+u64 Shadow::search(const svma_op& op, svma_verdict& verdict) {
+  const UnmappedAreaInfo info{.length = op.args[0],
+                              .low_limit = VirtAddr(op.args[1]),
+                              .high_limit = VirtAddr(op.args[2]),
+                              .align_mask = op.args[3],
+                              .align_offset = op.args[4]};
+  const Result<VirtAddr> found =
+      op.args[5] != 0 ? space_.unmapped_area_topdown(info) : space_.unmapped_area(info);
+  u64 answer = found.ok() ? found->value() : 0;
+  if (mutated(Mutation::search_off_by_one) && answer != 0) answer += kPageSize;
+  compare_value(verdict, SVMA_CORE_FIELD_ADDRESS, answer,
+                op.result < 0 ? 0 : static_cast<u64>(op.result));
+  return answer;
 }
 
 void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
@@ -190,17 +205,18 @@ void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
       if (live.start != vma->vm_start.value()) continue;
       vma->attrs.anon_vma = live.anon_vma;
       vma->attrs.anon_singular = live.anon_singular != 0;
-      if (live.anon_vma != 0) ++verdict.facts;
+      if (live.anon_vma != 0) count_fact(verdict, Fact::kFork);
       if (live.uffd_ctx != 0) {
         vma->attrs.uffd_ctx = live.uffd_ctx;
         vma->attrs.vm_flags |= live.flags & kVmUffdFlags;
-        ++verdict.facts;
+        count_fact(verdict, Fact::kFork);
       }
     }
   }
   Comparer comparer(space_, mm, verdict);
   comparer.compare_layout({VirtAddr(0), VirtAddr(~u64{0})});
-  comparer.compare_totals(/*paged=*/true, /*announced=*/true);
+  comparer.compare_totals(/*paged=*/true, /*announced=*/true, /*hiwater=*/!take_facts);
+  if (take_facts) space_.acct().hiwater_vm = space_.acct().total_vm;  // kernel/fork.c dup_mm()
 }
 
 }  // namespace svma

@@ -6,8 +6,11 @@
 //     end(op)      the live side has changed: predict, observe the neighbourhood, compare, adopt
 //     release()    the lock is about to be given up: compare the totals
 //
-// A prediction runs the shadow's own algorithms on the operation's arguments. What it may read from
-// the live side is listed in Facts, and each use is counted.
+// A prediction runs the shadow's own algorithms on the operation's arguments. What it may take from
+// elsewhere is listed in facts.hpp, and each use is counted.
+//
+// A system call that works through several VMAs is a sequence of such operations (one per VMA, as
+// the kernel has a function for that), and call.hpp checks that the sequence is the right one.
 //
 // Locking: the caller serialises everything on one shadow and holds mmap_lock as abi/core_api.h
 // says.
@@ -19,6 +22,7 @@
 #include "replay/semantics.hpp"
 #include "vma/address_space.hpp"
 #include "vma/reserve.hpp"
+#include "vma/vmacache.hpp"
 
 namespace svma {
 
@@ -31,21 +35,10 @@ svma_live_vma record_of(const Vma& vma);
 // there. RETURNS: -ENOMEM when the pool is empty.
 Status insert_copy(AddressSpace& space, const svma_live_vma& live);
 
-// Inputs that no algorithm can compute. Every read of the live side that feeds a prediction goes
-// through one of these, so that this list is the whole of them.
-enum class Fact : u8 {
-  kAnonVma,  // a fault gave a VMA an anon_vma, or fork made one: which, and is its chain singular
-  kDriverAttrs,    // ->mmap() of a file may change vm_flags, vm_pgoff, vm_file and vm_ops
-  kSharedAnon,     // MAP_SHARED|MAP_ANONYMOUS gets a new shmem file
-  kForkIdentity,   // fork copies a mempolicy or a userfaultfd context to a new object
-  kRemapEvents,    // mremap keeps a userfaultfd context only if its owner asked for remap events
-  kPartialFailure  // a failed mmap may or may not have unmapped its range already
-};
-
 class Shadow {
  public:
   Shadow(const Semantics& semantics, u64 stack_guard_gap)
-      : semantics_(&semantics), space_(stack_guard_gap) {}
+      : semantics_(&semantics), space_(stack_guard_gap, semantics.gap_rule) {}
   Shadow(const Shadow&) = delete;
   Shadow& operator=(const Shadow&) = delete;
 
@@ -60,6 +53,8 @@ class Shadow {
   void end(const svma_op& op, const void* mm, svma_verdict& verdict);
   void release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict);
   void audit(const void* mm, bool take_facts, svma_verdict& verdict);
+  // An address search. RETURNS: the shadow's own answer, 0 for -ENOMEM.
+  u64 search(const svma_op& op, svma_verdict& verdict);
   void note_anon_vma(const svma_live_vma& live);
 
   const AddressSpace& space() const { return space_; }
@@ -67,9 +62,26 @@ class Shadow {
  private:
   friend class Predictor;
   friend class Comparer;
+  friend class CallCheck;
+
+  AddrRange range_at_entry(const svma_op& op) const;
+
+  // The vmacache of one task that works on this mm. A task that was not seen for long loses its
+  // place to another one, as if it had been flushed.
+  struct TaskCache {
+    u32 task = 0;
+    u32 last_use = 0;
+    VmaCache cache;
+  };
+  static constexpr u32 kTaskCaches = 4;
+
+  VmaCache& cache_of(u32 task);
+  void compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict);
 
   const Semantics* semantics_;
   AddressSpace space_;
+  TaskCache caches_[kTaskCaches];
+  u32 lookups_ = 0;
 };
 
 }  // namespace svma

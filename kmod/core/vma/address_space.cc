@@ -2,6 +2,7 @@
 #include "vma/address_space.hpp"
 
 #include "base/select.hpp"
+#include "vma/link.hpp"
 
 // Always last.
 #include "enforce.hpp"
@@ -50,19 +51,9 @@ Result<VmaLinks> AddressSpace::find_vma_links(AddrRange range) const {
   return links;
 }
 
-// The order of steps is that of gap.hpp: list, leaf, raise, lower from the successor, rebalance.
-[[gnu::always_inline]] inline void AddressSpace::link_at(Vma* vma, VmaLinks links) {
-  SVMA_DCHECK(*links.rb_link == nullptr);
-  const GapAugment& gaps = tree_.augment();
-  Vma* const successor = links.next;
-  const u64 old_gap = successor ? gaps.compute_gap(successor) : 0;
-  vma->note_grows_down();
-  list_.insert_after(links.prev, vma);
-  tree_.link(vma, RbPosition{links.rb_parent, links.rb_link});
-  vma->rb_subtree_gap = gaps.compute_gap(vma);
-  gaps.raise_ancestors(vma);
-  if (successor) gaps.lower(successor, old_gap);
-  tree_.rebalance_linked(vma);
+[[gnu::always_inline]] inline void AddressSpace::link_at(Vma* vma, const VmaLinks& links) {
+  vma_link_list(vma, links.prev);
+  vma_link_rb(vma, links);
   ++map_count_;
 }
 
@@ -77,20 +68,14 @@ Status AddressSpace::insert(Vma* vma) {
 }
 
 void AddressSpace::unlink(Vma* vma) {
-  const GapAugment& gaps = tree_.augment();
-  Vma* const successor = next(vma);
-  list_.erase(vma);
-  const GapErase gap_erase(gaps, vma, successor);
-  if (gap_erase.applies()) [[likely]] {
-    tree_.erase_with(vma, successor, gap_erase);
-  } else {
-    gaps.raise(successor, gap_erase.joined_gap());
-    tree_.erase(vma);
-  }
-  --map_count_;
+  unlink_uncached(vma);
+  mmap_cache_.unlinked(vma, prev(vma));
+  vmacache_invalidate();
 }
 
 void AddressSpace::clear() {
+  mmap_cache_.forget();
+  vmacache_invalidate();
   Vma* vma = first();
   while (vma) {
     Vma* const following = next(vma);
@@ -114,103 +99,20 @@ void AddressSpace::set_bounds(Vma* vma, AddrRange range, PageOffset pgoff) {
   vma->vm_start = range.start;
   vma->vm_end = range.end;
   vma->attrs.vm_pgoff = pgoff;
-  if (start_changed) tree_.propagate(vma);
-  if (end_changed && above) tree_.propagate(above);
+  if (start_changed) vma_gap_update(vma);
+  if (end_changed && above) vma_gap_update(above);
 }
 
 void AddressSpace::set_flags(Vma* vma, VmFlags flags) {
   vma->attrs.vm_flags = flags;
   if (vma->grows_down() == vma->has(kVmGrowsDown)) return;
   vma->note_grows_down();
-  tree_.propagate(vma);
+  vma_gap_update(vma);
 }
 
 void AddressSpace::set_attrs(Vma* vma, const VmaAttrs& attrs) {
   vma->attrs = attrs;
   set_flags(vma, attrs.vm_flags);
-}
-
-namespace {
-
-// The survivor covers pages of `from` from now on, so it must be findable from their anon_vma. The
-// kernel clones the whole chain, hence singular stays what it was.
-void import_anon_vma(Vma* survivor, const Vma* from) {
-  if (survivor->attrs.anon_vma || !from->attrs.anon_vma) return;
-  survivor->attrs.anon_vma = from->attrs.anon_vma;
-  survivor->attrs.anon_singular = from->attrs.anon_singular;
-}
-
-}  // namespace
-
-void AddressSpace::vma_adjust(Vma* vma, AddrRange range, PageOffset pgoff, Vma* insert,
-                              Vma* expand) {
-  Vma* const above = next(vma);
-  if (insert || !above || (range.end <= above->vm_start && expand != above)) {
-    set_bounds(vma, range, pgoff);
-    if (insert) {
-      const Status linked = this->insert(insert);
-      SVMA_CHECK(linked.ok());
-    }
-  } else if (range.end >= above->vm_end && expand == above) {  // case 8
-    import_anon_vma(above, vma);
-    remove_vma(vma);
-    set_bounds(above, range, pgoff);
-  } else if (range.end >= above->vm_end) {  // cases 1, 6, 7
-    Vma* const beyond = range.end > above->vm_end ? next(above) : nullptr;
-    SVMA_DCHECK(!beyond || range.end == beyond->vm_end);
-    import_anon_vma(vma, beyond && !above->attrs.anon_vma ? beyond : above);
-    remove_vma(above);
-    if (beyond) remove_vma(beyond);
-    set_bounds(vma, range, pgoff);
-  } else if (range.end > above->vm_start) {  // case 5: the boundary moves up
-    const PageCount moved = AddrRange{above->vm_start, range.end}.pages();
-    import_anon_vma(vma, above);
-    set_bounds(above, {range.end, above->vm_end}, above->attrs.vm_pgoff + moved);
-    set_bounds(vma, range, pgoff);
-  } else {  // case 4: the boundary moves down
-    const PageCount moved = AddrRange{range.end, vma->vm_end}.pages();
-    SVMA_DCHECK(above->vm_start == vma->vm_end);
-    import_anon_vma(above, vma);
-    set_bounds(vma, range, pgoff);
-    set_bounds(above, {range.end, above->vm_end}, above->attrs.vm_pgoff - moved);
-  }
-}
-
-Status AddressSpace::split_vma(Vma* vma, VirtAddr addr, SplitSide side, VmaReserve& reserve) {
-  SVMA_DCHECK(addr.page_aligned() && vma->vm_start < addr && addr < vma->vm_end);
-  Vma* const fresh = vm_area_dup(reserve, *vma);
-  if (!fresh) return Status::error(kENOMEM);
-  const PageOffset pgoff_at_addr = vma->attrs.vm_pgoff + AddrRange{vma->vm_start, addr}.pages();
-  if (side == SplitSide::kNewBelow) {
-    fresh->vm_end = addr;
-    vma_adjust(vma, {addr, vma->vm_end}, pgoff_at_addr, fresh, nullptr);
-  } else {
-    fresh->vm_start = addr;
-    fresh->attrs.vm_pgoff = pgoff_at_addr;
-    vma_adjust(vma, {vma->vm_start, addr}, vma->attrs.vm_pgoff, fresh, nullptr);
-  }
-  return kOk;
-}
-
-void AddressSpace::vma_expand(Vma* vma, AddrRange range, PageOffset pgoff, Vma* next) {
-  SVMA_DCHECK(range.contains(vma->range()));
-  if (next && next != vma && range.end == next->vm_end) {
-    import_anon_vma(vma, next);
-    remove_vma(next);
-  }
-  set_bounds(vma, range, pgoff);
-}
-
-Status AddressSpace::expand_downwards(Vma* vma, VirtAddr addr) {
-  if (!vma->has(kVmGrowsDown)) return Status::error(kEFAULT);
-  const VirtAddr start = addr.page_down();
-  if (start >= vma->vm_start) return kOk;
-  const PageCount grow = AddrRange{start, vma->vm_start}.pages();
-  const Vma* const below = prev(vma);
-  if (below && start < below->vm_end) return Status::error(kENOMEM);
-  if (grow.value() > vma->attrs.vm_pgoff.value()) return Status::error(kENOMEM);
-  set_bounds(vma, {start, vma->vm_end}, vma->attrs.vm_pgoff - grow);
-  return kOk;
 }
 
 void AddressSpace::remove_vma(Vma* vma) {

@@ -90,12 +90,15 @@ class GapAugment {
   // The address from which on something can be placed above `vma`; null stands for address 0.
   static u64 vm_end_gap(const Vma* vma) { return vma ? vma->vm_end.value() : 0; }
 
-  // gap(v) of the article, in bytes.
-  u64 compute_gap(const Vma* vma) const {
-    const u64 below = vm_end_gap(vma->list.prev);
-    const u64 above = vm_start_gap(vma);
-    return above > below ? above - below : 0;
+  // The room between two neighbours, in bytes; `below` null stands for address 0.
+  u64 gap_between(const Vma* below, const Vma* above) const {
+    const u64 gap_start = vm_end_gap(below);
+    const u64 gap_end = vm_start_gap(above);
+    return gap_end > gap_start ? gap_end - gap_start : 0;
   }
+
+  // gap(v) of the article, in bytes.
+  u64 compute_gap(const Vma* vma) const { return gap_between(vma->list.prev, vma); }
 
   // The concept Augment of intrusive/rb_set.hpp.
   bool recompute(Vma* vma) const {
@@ -178,9 +181,7 @@ class GapErase {
     gaps_.copy(VmaRbHook::element(gone), successor_);
     gaps_.raise(successor_, joined_gap_);
     if (hole == successor) return;
-    const u64 above = gaps_.vm_start_gap(successor_);
-    const u64 below = GapAugment::vm_end_gap(VmaRbHook::element(gone));
-    gaps_.lower(VmaRbHook::element(hole), above > below ? above - below : 0);
+    gaps_.lower(VmaRbHook::element(hole), gaps_.gap_between(VmaRbHook::element(gone), successor_));
   }
 
  private:

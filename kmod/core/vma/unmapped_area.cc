@@ -24,13 +24,9 @@
 // *that* one, near a limit, can be missed. Which one is missed depends on the shape of the tree. So
 // it was in v5.10.
 //
-// v6.1 searches the maple tree instead (mm/mmap.c unmapped_area() there). Three results can differ:
-//  - it looks for a hole between VMAs of length + align_mask without regard to guard gaps, and only
-//    then tests the VMA beside it; upwards it goes on behind a hole that a guard gap spoils, even
-//    if what the guard gap leaves of it would do;
-//  - downwards it goes on from the start of the guard gap, so there the same hole may still do;
-//  - it cannot miss a gap as above, since it asks for holes one by one.
+// How later kernels search is in empty_area.cc.
 #include "vma/address_space.hpp"
+#include "vma/gap_walk.hpp"
 
 // Always last.
 #include "enforce.hpp"
@@ -60,60 +56,10 @@ struct GapLimits {
   }
 };
 
-// A walk over the VMAs in one direction that enters only subtrees with a gap of at least `length`.
-class GapWalk {
- public:
-  GapWalk(const GapAugment& gaps, Vma* root, u64 length, RbSide near)
-      : gaps_(gaps), length_(length), near_(near), vma_(promising(root)) {}
-
-  Vma* vma() const { return vma_; }
-  u64 gap_start() const { return GapAugment::vm_end_gap(vma_->list.prev); }
-  u64 gap_end() const { return gaps_.vm_start_gap(vma_); }
-
-  // Goes down towards the near side as long as `worth` says of the current VMA that gaps on that
-  // side of it may still be within the limits.
-  template <class Worth>
-  void descend(Worth worth) {
-    while (vma_ && worth(*this)) {
-      Vma* const below = child(near_);
-      if (!below) return;
-      vma_ = below;
-    }
-  }
-
-  // Enters the far subtree, or climbs to the next VMA whose near subtree is done with.
-  // RETURNS: true if a subtree was entered and descend() is due.
-  bool advance() {
-    if (Vma* const below = child(other_side(near_))) {
-      vma_ = below;
-      return true;
-    }
-    RbNode* node = &vma_->rb;
-    RbNode* parent = node->parent();
-    while (parent && node != parent->child[near_]) {
-      node = parent;
-      parent = node->parent();
-    }
-    vma_ = parent ? VmaRbHook::element(parent) : nullptr;
-    return false;
-  }
-
- private:
-  Vma* promising(Vma* vma) const { return vma && vma->rb_subtree_gap >= length_ ? vma : nullptr; }
-  Vma* child(RbSide side) const {
-    RbNode* const node = vma_->rb.child[side];
-    return node ? promising(VmaRbHook::element(node)) : nullptr;
-  }
-
-  const GapAugment& gaps_;
-  const u64 length_;
-  const RbSide near_;
-  Vma* vma_;
-};
-
 }  // namespace
 
 Result<VirtAddr> AddressSpace::unmapped_area(const UnmappedAreaInfo& info) const {
+  if (gap_rule_ == GapRule::kHoles) return unmapped_area_by_holes(info);
   const Result<GapLimits> limits = GapLimits::of(info);
   if (!limits.ok()) return limits.status();
   const auto worth = [&](const GapWalk& at) { return at.gap_end() >= limits->lowest_end; };
@@ -135,6 +81,7 @@ Result<VirtAddr> AddressSpace::unmapped_area(const UnmappedAreaInfo& info) const
 }
 
 Result<VirtAddr> AddressSpace::unmapped_area_topdown(const UnmappedAreaInfo& info) const {
+  if (gap_rule_ == GapRule::kHoles) return unmapped_area_topdown_by_holes(info);
   const Result<GapLimits> limits = GapLimits::of(info);
   if (!limits.ok()) return limits.status();
   const auto worth = [&](const GapWalk& at) { return at.gap_start() <= limits->highest_start; };

@@ -44,6 +44,7 @@ class Verifier {
     for (const Vma* vma = mm_.tree().first(); vma; vma = AddressSpace::Tree::next(vma)) {
       if (!check_bounds(vma, below) || !check_list(vma, below)) return false;
       account(*vma);
+      if (mm_.mmap_cache().vma() == vma) mmap_cache_linked_ = true;
       below = vma;
     }
     if (mm_.list().tail() != below) return fail("list_tail", below);
@@ -80,6 +81,7 @@ class Verifier {
 
   bool check_totals() {
     const Vma* const last = mm_.tree().last();
+    if (mm_.mmap_cache().vma() && !mmap_cache_linked_) return fail("mmap_cache", nullptr);
     return expect_equal("map_count", nodes_, mm_.map_count()) &&
            expect_equal("highest_vm_end", last ? last->vm_end.value() : 0,
                         mm_.highest_vm_end().value());
@@ -103,6 +105,7 @@ class Verifier {
   VerifyReport report_;
   Accounting sum_;
   u64 nodes_ = 0;
+  bool mmap_cache_linked_ = false;
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ struct VerifyOptions {
 //   bounds                empty_range page_alignment rb_order overlap
 //   list == tree          list_head list_next list_prev list_tail
 //   derived values        grows_down rb_subtree_gap highest_vm_end map_count
+//   lookup cache          mmap_cache
 //   accounting            total_vm data_vm exec_vm stack_vm locked_vm
 struct VerifyReport {
   const char* invariant = nullptr;  // null: none

@@ -69,6 +69,10 @@ struct VmaAttrs {
   u32 anon_name = 0;           // likewise the name given by PR_SET_VMA_ANON_NAME
   bool has_close = false;      // vm_ops->close exists: never merged
   bool anon_singular = false;  // the anon_vma chain has exactly one entry; false when it has none
+  // vma_is_anonymous(): no vm_ops. Not the same as `file == 0`: a private mapping of /dev/zero is
+  // anonymous and keeps its file (drivers/char/mem.c mmap_zero()).
+  bool anonymous = false;
+  u8 split_shift = 0;  // vm_ops->may_split allows multiples of 1 << split_shift only; 0: any page
 
   friend constexpr bool operator==(const VmaAttrs&, const VmaAttrs&) = default;
 };
@@ -88,6 +92,11 @@ struct alignas(64) Vma {
   constexpr AddrRange range() const { return {vm_start, vm_end}; }
   constexpr PageCount pages() const { return range().pages(); }
   constexpr bool has(VmFlags any) const { return (attrs.vm_flags & any) != 0; }
+
+  // Whether its driver allows a split at `addr`.
+  constexpr bool may_split(VirtAddr addr) const {
+    return (addr.value() & ((u64{1} << attrs.split_shift) - 1)) == 0;
+  }
 
   // Whether vm_flags has VM_GROWSDOWN, kept in the hot part: the gap augmentation asks at each
   // step.

@@ -9,6 +9,8 @@
 #include "abi/core_api.h"
 #include "live_mm.hpp"
 #include "os_services.hpp"
+#include "replay/facts.hpp"
+#include "vma/vma.hpp"
 
 namespace svma::test {
 namespace {
@@ -40,6 +42,7 @@ class ShadowTest : public ::testing::Test {
     op.kind = kind;
     op.map_count_limit = 65530;
     op.result = result;
+    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull};
     std::copy(args.begin(), args.end(), op.args);
     return op;
   }
@@ -57,6 +60,11 @@ class ShadowTest : public ::testing::Test {
     return verdict;
   }
 
+  // An unmap notes the high-water mark before it lowers total_vm.
+  void note_hiwater() {
+    live_.totals.hiwater_vm = std::max(live_.totals.hiwater_vm, live_.totals.total_vm);
+  }
+
   void expect_invariants() {
     char what[32] = "";
     svma_u64 where = 0;
@@ -65,7 +73,10 @@ class ShadowTest : public ::testing::Test {
 
   static void expect_equal(const svma_verdict& verdict) {
     EXPECT_GT(verdict.compared, 6u);  // six totals, and at least one VMA
-    EXPECT_EQ(verdict.equal, verdict.compared);
+    EXPECT_EQ(verdict.equal, verdict.compared)
+        << "field " << verdict.mismatch[0].field << " predicted "
+        << verdict.mismatch[0].predicted_value << " observed "
+        << verdict.mismatch[0].observed_value;
     EXPECT_EQ(verdict.divergent, 0u);
     EXPECT_EQ(verdict.unmodelled, 0);
     EXPECT_EQ(verdict.suspect, 0);
@@ -125,17 +136,159 @@ TEST_F(ShadowTest, Mmap_FailedAfterUnmapping_LeavesHole) {
   live_.add(kBase, kBase + 0x1000, kMapped);
   live_.add(kBase + 0x9000, kBase + 0xa000, kMapped);
   load();
-  expect_equal(apply(make(SVMA_CORE_MMAP, {kBase, 0x1000, kAsked, kBase >> 12}, -12),
-                     [&] { live_.vmas.erase(live_.vmas.begin()); }));
+  svma_op op = make(SVMA_CORE_MMAP, {kBase, 0x1000, kAsked, kBase >> 12}, -12);
+  op.steps = SVMA_STEP_UNMAPPED | SVMA_STEP_NO_MEMORY;
+  const auto verdict = apply(op, [&] {
+    note_hiwater();
+    live_.vmas.erase(live_.vmas.begin());
+  });
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts_by_kind[static_cast<u8>(Fact::kResource)], 1);
+}
+
+TEST_F(ShadowTest, Mmap_BeyondAddressSpaceLimit_FailureIsPredicted) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase + 0x5000, 0x2000, kAsked, 0}, -12);
+  op.rlimits.as = 0x2000;
+  const auto verdict = apply(op, [] {});
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts, 0u);
+}
+
+TEST_F(ShadowTest, Mmap_SucceedsBeyondAddressSpaceLimit_IsADivergence) {
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase, 0x2000, kAsked, kBase >> 12}, kBase);
+  op.rlimits.as = 0x1000;
+  const auto verdict = apply(op, [&] { live_.add(kBase, kBase + 0x2000, kMapped); });
+  ASSERT_EQ(verdict.divergent, 1u);
+  EXPECT_EQ(verdict.mismatch[0].field, u32{SVMA_CORE_FIELD_RESULT});
+}
+
+// A hard limit counts where the soft one of RLIMIT_DATA is 0; what is replaced need not fit again.
+TEST_F(ShadowTest, Mmap_LimitsOfData_AsInTheKernel) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase, 0x4000, kAsked, kBase >> 12}, kBase);
+  op.rlimits.data = 0x4000;
+  expect_equal(apply(op, [&] { note_hiwater(); }));
+  op.rlimits.data = 0;
+  op.rlimits.data_max = 0x4000;
+  expect_equal(apply(op, [&] { note_hiwater(); }));
 }
 
 TEST_F(ShadowTest, Munmap_Middle_SplitsInTwo) {
   live_.add(kBase, kBase + 0x3000, kMapped);
   load();
   expect_equal(apply(make(SVMA_CORE_MUNMAP, {kBase + 0x1000, kBase + 0x2000}), [&] {
+    note_hiwater();
     live_.vmas[0].end = kBase + 0x1000;
     live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
   }));
+}
+
+TEST_F(ShadowTest, Munmap_MiddleAtTheLimit_FailureIsPredicted) {
+  live_.add(kBase, kBase + 0x3000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MUNMAP, {kBase + 0x1000, kBase + 0x2000}, -12);
+  op.map_count_limit = 1;
+  const auto verdict = apply(op, [] {});
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts, 0u);
+}
+
+// hugetlbfs lets nobody cut a huge page: the first cut stays, the second is refused.
+TEST_F(ShadowTest, Munmap_EndInsideAHugePage_FirstCutStays) {
+  constexpr svma_u64 kHuge = 0x200000, kAligned = 0x40000000;
+  live_.add(kAligned, kAligned + 4 * kHuge, kMapped | kVmHugetlb).split_shift = 21;
+  load();
+  expect_equal(
+      apply(make(SVMA_CORE_MUNMAP, {kAligned + kHuge, kAligned + 2 * kHuge + 0x1000}, -22), [&] {
+        live_.vmas[0].end = kAligned + kHuge;
+        live_.add(kAligned + kHuge, kAligned + 4 * kHuge, kMapped | kVmHugetlb).split_shift = 21;
+      }));
+}
+
+// AAAA....BBBBCCCC, advice from A's middle to C's middle; B refuses nothing, the hole is passed.
+TEST_F(ShadowTest, Madvise_OverAHole_ChangesBothSides) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  live_.add(kBase + 0x8000, kBase + 0xc000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase + 0x2000, kBase + 0xa000, 10}), [&] {
+    live_.vmas[0].end = kBase + 0x2000;
+    live_.vmas[1].start = kBase + 0xa000;
+    live_.vmas[1].pgoff += 2;
+    live_.add(kBase + 0x2000, kBase + 0x4000, kMapped | kVmDontCopy);
+    live_.add(kBase + 0x8000, kBase + 0xa000, kMapped | kVmDontCopy);
+  }));
+}
+
+TEST_F(ShadowTest, Madvise_RefusedByAFile_StopsThere) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.add(kBase + 0x1000, kBase + 0x2000, kMapped).file = 7;
+  live_.add(kBase + 0x2000, kBase + 0x3000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase, kBase + 0x3000, 18}),
+                     [&] { live_.vmas[0].flags |= kVmWipeOnFork; }));
+}
+
+TEST_F(ShadowTest, Madvise_AtTheLimitOfMaps_StopsAfterTheFirstSplit) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MADVISE, {kBase + 0x1000, kBase + 0x2000, 10});
+  op.map_count_limit = 2;
+  expect_equal(apply(op, [&] {
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x1000, kBase + 0x4000, kMapped);
+  }));
+}
+
+TEST_F(ShadowTest, Mbind_PartOfOneVma_SplitsByPolicy) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MBIND, {kBase + 0x1000, kBase + 0x9000, 5});
+  op.vma.start = kBase;
+  expect_equal(apply(op, [&] {
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x1000, kBase + 0x4000, kMapped).policy = 5;
+  }));
+}
+
+TEST_F(ShadowTest, ClearRefs_TakesAllSoftDirtyMarksOff) {
+  live_.add(kBase, kBase + 0x1000, kMapped | kVmSoftDirty);
+  live_.add(kBase + 0x3000, kBase + 0x4000, kMapped | kVmSoftDirty);
+  load();
+  expect_equal(apply(make(SVMA_CORE_CLEAR_REFS, {}), [&] {
+    for (auto& vma : live_.vmas) vma.flags &= ~kVmSoftDirty;
+  }));
+}
+
+// v6.1 hands the vm_pgoff of the whole VMA to vma_merge(), so the upper half does not join C.
+TEST_F(ShadowTest, Userfaultfd_HalfOfAVmaBesideARegisteredOne_StaysApart) {
+  const svma_u64 registered = kMapped | kVmUffdMissing;
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  live_.add(kBase + 0x4000, kBase + 0x6000, registered).uffd_ctx = 9;
+  load();
+  expect_equal(
+      apply(make(SVMA_CORE_MODIFY, {kBase + 0x2000, kBase + 0x4000, registered, 9, 0, 0}), [&] {
+        live_.vmas[0].end = kBase + 0x2000;
+        live_.add(kBase + 0x2000, kBase + 0x4000, registered).uffd_ctx = 9;
+      }));
+}
+
+TEST_F(ShadowTest, Search_OtherAddressThanTheKernel_IsADivergence) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_SEARCH, {0x1000, 0x1000, kBase + 0x10000, 0, 0, 1}, kBase + 0xf000);
+  svma_verdict verdict{};
+  svma_u64 predicted = 0;
+  svma_core_search(shadow_, &op, nullptr, &predicted, &verdict);
+  EXPECT_EQ(predicted, kBase + 0xf000);
+  EXPECT_EQ(verdict.equal, 1u);
+  op.result = kBase + 0xe000;
+  svma_core_search(shadow_, &op, nullptr, &predicted, &verdict);
+  ASSERT_EQ(verdict.divergent, 1u);
+  EXPECT_EQ(verdict.mismatch[0].field, u32{SVMA_CORE_FIELD_ADDRESS});
 }
 
 TEST_F(ShadowTest, Brk_AtGivenVma_Grows) {

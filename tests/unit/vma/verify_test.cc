@@ -41,6 +41,15 @@ TEST_F(Verify, Sound_ReportsNothing) {
   EXPECT_TRUE(verify(mm_, nullptr));
 }
 
+TEST_F(Verify, RememberedVmaThatIsNotLinked_IsNamed) {
+  Vma stranger;
+  mm_.mmap_cache().update(vma('C'));
+  EXPECT_TRUE(verify(mm_, nullptr));
+  mm_.mmap_cache().update(&stranger);
+  expect_found("mmap_cache");
+  mm_.mmap_cache().forget();
+}
+
 TEST_F(Verify, RedRoot_IsNamed) {
   vma('B')->rb.set_red();
   expect_found("rb_root_red", 'B');

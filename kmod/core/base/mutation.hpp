@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Wrong on purpose: what tests switch on to see that a wrong prediction is found and blamed on the
+// right operation. Each is one line at the place it corrupts; all are off unless
+// svma_core_mutate() was called, and whoever asks is told which one is on.
+#pragma once
+
+#include "base/types.hpp"
+
+namespace svma {
+
+// The name, and what goes wrong. Each name is also what the module parameter `mutation` takes.
+#define SVMA_MUTATIONS(X)                                                                 \
+  X(skip_merge_below)       /* mmap does not grow the VMA below */                        \
+  X(skip_merge_above)       /* mmap does not grow the VMA above */                        \
+  X(skip_merge)             /* vma_merge() finds nothing to merge */                      \
+  X(mmap_wrong_pgoff)       /* a new file mapping begins one page later in its file */    \
+  X(mmap_not_softdirty)     /* a new mapping lacks VM_SOFTDIRTY */                        \
+  X(mmap_total_vm)          /* mmap accounts one page too many */                         \
+  X(split_off_by_one)       /* a split one page too high */                               \
+  X(split_wrong_pgoff)      /* the upper part of a split keeps the offset of the lower */ \
+  X(munmap_keeps_last)      /* munmap forgets the last VMA of its range */                \
+  X(munmap_one_page_more)   /* munmap takes one page too many */                          \
+  X(munmap_locked_vm)       /* munmap does not take locked pages off locked_vm */         \
+  X(gap_not_updated)        /* unlinking leaves rb_subtree_gap as it was */               \
+  X(hiwater_forgotten)      /* unmapping does not note the high-water mark */             \
+  X(stale_vmacache)         /* unmapping does not invalidate the vmacache */              \
+  X(brk_never_merges)       /* brk always makes a new VMA */                              \
+  X(brk_data_vm)            /* brk does not account data_vm */                            \
+  X(mprotect_wrong_account) /* mprotect leaves the counters of the classes */             \
+  X(mprotect_no_account)    /* mprotect forgets VM_ACCOUNT */                             \
+  X(mlock_locked_vm)        /* mlock does not count locked_vm */                          \
+  X(mremap_keeps_source)    /* a move leaves its source mapped */                         \
+  X(mremap_wrong_pgoff)     /* a moved mapping gets the offset of its source's start */   \
+  X(mremap_expand_short)    /* growth in place is one page short */                       \
+  X(madvise_wrong_flag)     /* advice sets VM_DONTDUMP instead */                         \
+  X(mbind_ignored)          /* mbind does not change the policy */                        \
+  X(uffd_keeps_flags)       /* userfaultfd registers a range without its flags */         \
+  X(anon_vma_lost)          /* a merge does not take the anon_vma over */                 \
+  X(stack_wrong_pgoff)      /* stack growth leaves vm_pgoff */                            \
+  X(fork_keeps_locked)      /* the child inherits VM_LOCKED */                            \
+  X(fork_copies_dontcopy)   /* the child inherits what VM_DONTCOPY keeps back */          \
+  X(search_off_by_one)      /* an address search answers one page higher */               \
+  X(search_ignores_guard)   /* an address search does not mind guard gaps */
+
+enum class Mutation : u8 {
+  none,
+#define SVMA_MUTATION_NAME(name) name,
+  SVMA_MUTATIONS(SVMA_MUTATION_NAME)
+#undef SVMA_MUTATION_NAME
+};
+
+// One for all shadows: a test has the machine to itself.
+inline constinit Mutation active_mutation = Mutation::none;
+
+inline bool mutated(Mutation mutation) {
+  return __builtin_expect(active_mutation == mutation, false);
+}
+
+}  // namespace svma

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// System calls against their steps: every step right, one wrong at a time, and ends that come too
+// early.
+#include "replay/call.hpp"
+
+#include <gtest/gtest.h>
+
+#include "vma/reserve.hpp"
+
+namespace svma {
+namespace {
+
+constexpr u64 kBase = 0x7f0000000000;
+constexpr VmFlags kMapped = kVmRead | kVmWrite | kVmMayRead | kVmMayWrite | kVmMayExec;
+constexpr u64 kProtRead = 1, kProtReadWrite = 3;
+
+class CallTest : public ::testing::Test {
+ protected:
+  ~CallTest() override { space_.clear(); }
+
+  void map(u64 page, u64 pages, VmFlags flags = kMapped) {
+    VmaReserve reserve;
+    ASSERT_TRUE(reserve.fill(1).ok());
+    Vma* const vma = reserve.take();
+    vma->vm_start = VirtAddr(at(page));
+    vma->vm_end = VirtAddr(at(page + pages));
+    vma->attrs.vm_flags = flags;
+    ASSERT_TRUE(space_.insert(vma).ok());
+  }
+
+  static u64 at(u64 page) { return kBase + page * kPageSize; }
+
+  static svma_call make(u32 kind, std::initializer_list<u64> args) {
+    svma_call call{};
+    call.kind = kind;
+    u32 i = 0;
+    for (u64 arg : args) call.args[i++] = arg;
+    return call;
+  }
+
+  // Mismatches of one step.
+  u32 step(svma_call& call, u32 kind, u64 start, u64 end, VmFlags flags, u64 last = 0) {
+    svma_op op{};
+    op.kind = kind;
+    op.args[0] = start;
+    op.args[1] = end;
+    op.args[2] = flags;
+    op.args[3] = last;
+    svma_verdict verdict{};
+    CallCheck(space_, call).step(op, verdict);
+    EXPECT_GT(verdict.compared, 0u);
+    return verdict.divergent;
+  }
+
+  u32 end(svma_call& call, i64 result) {
+    svma_verdict verdict{};
+    CallCheck(space_, call).release();
+    CallCheck(space_, call).end(result, verdict);
+    return verdict.divergent;
+  }
+
+  void set_flags(u64 page, VmFlags flags) {
+    space_.set_flags(space_.find_vma(VirtAddr(at(page))), flags);
+  }
+
+  AddressSpace space_;
+};
+
+class MprotectCall : public CallTest {
+ protected:
+  static constexpr VmFlags kReadOnly = kMapped & ~kVmWrite;
+
+  svma_call call_ = make(SVMA_CALL_MPROTECT, {at(1), 6 * kPageSize, kProtRead, ~u64{0}, 0});
+  u32 protect(u64 first, u64 last, VmFlags flags = kReadOnly) {
+    return step(call_, SVMA_CORE_MPROTECT, at(first), at(last), flags);
+  }
+};
+
+// AAAABBBB, mprotect of [1, 7)
+TEST_F(MprotectCall, EveryStepRight_NothingDiffers) {
+  map(0, 4);
+  map(4, 4, kMapped | kVmDontCopy);
+  EXPECT_EQ(protect(1, 4), 0u);
+  EXPECT_EQ(protect(4, 7, kReadOnly | kVmDontCopy), 0u);
+  EXPECT_EQ(end(call_, 0), 0u);
+}
+
+TEST_F(MprotectCall, StepBeginsElsewhere_Differs) {
+  map(0, 8);
+  EXPECT_EQ(protect(2, 7), 1u);
+}
+
+TEST_F(MprotectCall, StepEndsElsewhere_Differs) {
+  map(0, 8);
+  EXPECT_EQ(protect(1, 6), 1u);
+}
+
+TEST_F(MprotectCall, StepHasOtherFlags_Differs) {
+  map(0, 8);
+  EXPECT_EQ(protect(1, 7, kMapped), 1u);
+}
+
+TEST_F(MprotectCall, StepBeyondTheEnd_Differs) {
+  map(0, 8);
+  EXPECT_EQ(protect(1, 7), 0u);
+  EXPECT_EQ(protect(7, 8), 1u);
+}
+
+// The first step joined its part with B: the next one is C.
+TEST_F(MprotectCall, StepMergedWithTheNext_SkipsIt) {
+  map(0, 2);
+  map(2, 2, kReadOnly);
+  map(4, 4);
+  EXPECT_EQ(protect(1, 2), 0u);
+  space_.find_vma(VirtAddr(at(0)));
+  VmaReserve reserve;
+  ASSERT_TRUE(reserve.fill(2).ok());
+  ASSERT_TRUE(space_.do_munmap({VirtAddr(at(1)), VirtAddr(at(4))}, reserve, ~0u).ok());
+  map(1, 3, kReadOnly);
+  EXPECT_EQ(protect(4, 7), 0u);
+  EXPECT_EQ(end(call_, 0), 0u);
+}
+
+TEST_F(MprotectCall, StopsAtAHole_MustSayNoMemory) {
+  map(0, 4);
+  EXPECT_EQ(protect(1, 4), 0u);
+  svma_call copy = call_;
+  EXPECT_EQ(end(call_, -kENOMEM), 0u);
+  EXPECT_EQ(end(copy, 0), 1u);
+}
+
+TEST_F(MprotectCall, StopsEarlyWithSuccess_Differs) {
+  map(0, 4);
+  map(4, 4);
+  EXPECT_EQ(protect(1, 4), 0u);
+  EXPECT_EQ(end(call_, 0), 1u);
+}
+
+TEST_F(MprotectCall, NextVmaForbidsIt_MustSayDenied) {
+  map(0, 4);
+  map(4, 4, kVmRead | kVmMayRead);
+  call_.args[2] = kProtReadWrite;
+  EXPECT_EQ(protect(1, 4, kMapped), 0u);
+  svma_call copy = call_;
+  EXPECT_EQ(end(call_, -kEACCES), 0u);
+  EXPECT_EQ(end(copy, -kENOMEM), 1u);
+}
+
+TEST_F(MprotectCall, StepFailed_EndsWithItsError) {
+  map(0, 8);
+  EXPECT_EQ(protect(1, 7), 0u);
+  call_.failed = -kENOMEM;
+  svma_call copy = call_;
+  EXPECT_EQ(end(call_, -kENOMEM), 0u);
+  EXPECT_EQ(end(copy, 0), 1u);
+}
+
+TEST_F(MprotectCall, GivenKey_IsPartOfTheFlags) {
+  map(0, 8);
+  call_.args[3] = 5;
+  svma_call copy = call_;
+  EXPECT_EQ(step(call_, SVMA_CORE_MPROTECT, at(1), at(7), kReadOnly | (u64{5} << 32)), 0u);
+  EXPECT_EQ(step(copy, SVMA_CORE_MPROTECT, at(1), at(7), kReadOnly), 1u);
+}
+
+TEST_F(CallTest, Mlock_FlagsAreReplaced) {
+  map(0, 4, kMapped | kVmLocked);
+  svma_call call = make(SVMA_CALL_MLOCK, {at(0), 4 * kPageSize, kVmLockedMask});
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped | kVmLockedMask), 0u);
+  EXPECT_EQ(end(call, 0), 0u);
+}
+
+TEST_F(CallTest, Mlockall_PassesHolesAndTakesWholeVmas) {
+  map(0, 4);
+  map(10, 4);
+  svma_call call = make(SVMA_CALL_MLOCKALL, {1});
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped | kVmLocked), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(10), at(14), kMapped | kVmLocked), 0u);
+  EXPECT_EQ(end(call, 0), 0u);
+}
+
+TEST_F(CallTest, Mlockall_LeavesOneOut_Differs) {
+  map(0, 4);
+  map(10, 4);
+  svma_call call = make(SVMA_CALL_MLOCKALL, {1});
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped | kVmLocked), 0u);
+  EXPECT_EQ(end(call, 0), 1u);
+}
+
+TEST_F(CallTest, Munmap_LengthIsRoundedUp) {
+  svma_call call = make(SVMA_CALL_MUNMAP, {at(0), kPageSize + 1});
+  EXPECT_EQ(step(call, SVMA_CORE_MUNMAP, at(0), at(2), 0), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MUNMAP, at(0), at(1), 0), 1u);
+}
+
+class MmapCall : public CallTest {
+ protected:
+  static constexpr u64 kPrivateAnon = 0x22, kFixed = 0x10, kGrowsDown = 0x100, kTask = u64{1} << 47;
+  static constexpr VmFlags kFlags = kVmRead | kVmWrite | kVmMayRead | kVmMayWrite | kVmMayExec;
+
+  svma_call call(u64 hint, u64 flags) {
+    return make(SVMA_CALL_MMAP, {hint, 2 * kPageSize, kProtReadWrite, flags, 0, 0, 0, kTask});
+  }
+  u32 mapped(svma_call& c, u64 address, VmFlags flags = kFlags) {
+    return step(c, SVMA_CORE_MMAP, address, 2 * kPageSize, flags, address >> kPageShift);
+  }
+};
+
+TEST_F(MmapCall, Fixed_IsWhereItWasAsked) {
+  svma_call c = call(at(3), kPrivateAnon | kFixed);
+  EXPECT_EQ(mapped(c, at(3)), 0u);
+  EXPECT_EQ(mapped(c, at(4)), 1u);
+}
+
+TEST_F(MmapCall, FreeHint_IsTaken) {
+  svma_call c = call(at(3) + 5, kPrivateAnon);
+  EXPECT_EQ(mapped(c, at(3)), 0u);
+  EXPECT_EQ(mapped(c, at(9)), 1u);
+}
+
+TEST_F(MmapCall, HintThatIsTaken_IsSearched) {
+  map(3, 1);
+  svma_call c = call(at(3), kPrivateAnon);
+  c.searched = at(50);
+  EXPECT_EQ(mapped(c, at(50)), 0u);
+  EXPECT_EQ(mapped(c, at(3)), 1u);
+}
+
+TEST_F(MmapCall, HintInAGuardGap_IsSearched) {
+  map(300, 4, kMapped | kVmGrowsDown);
+  svma_call c = call(at(297), kPrivateAnon);
+  c.searched = at(10);
+  EXPECT_EQ(mapped(c, at(10)), 0u);
+}
+
+TEST_F(MmapCall, Flags_FollowFromProtAndFlags) {
+  svma_call c = call(at(3), kPrivateAnon | kFixed | kGrowsDown);
+  EXPECT_EQ(mapped(c, at(3), kFlags | kVmGrowsDown), 0u);
+  EXPECT_EQ(mapped(c, at(3), kFlags), 1u);
+}
+
+TEST_F(MmapCall, SharedReadOnlyFile_MayNotBeWritten) {
+  svma_call c =
+      make(SVMA_CALL_MMAP, {at(3), 2 * kPageSize, kProtRead, 0x11, 7, 0, SVMA_FILE_THERE, kTask});
+  const VmFlags flags = kVmRead | kVmMayRead | kVmMayExec | kVmMayShare;
+  EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags, 7), 0u);
+  EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags | kVmShared, 7), 1u);
+  EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags, 8), 1u);
+}
+
+}  // namespace
+}  // namespace svma

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Teeth: with each mutation of kmod/core/base/mutation.hpp switched on, the first thing reported
+// must be a divergence, and blamed on the operation that was predicted wrongly. Without one, the
+// same steps must be reported as nothing.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "tracee.hpp"
+
+namespace guest {
+namespace {
+
+constexpr int kReadWrite = PROT_READ | PROT_WRITE;
+constexpr int kPrivate = MAP_PRIVATE | MAP_ANONYMOUS;
+constexpr char kParameter[] = "/sys/module/svma/parameters/mutation";
+
+// A puppet in an arena of its own; nothing is checked in between.
+class Stage {
+ public:
+  Stage() {
+    if (device_.Track(puppet_.pid(), SVMA_TRACK_DESCENDANTS)) throw std::runtime_error("track");
+  }
+
+  int64_t Do(long number, std::initializer_list<uint64_t> words) {
+    return puppet_.Syscall(number, words).value;
+  }
+  int64_t Run(int64_t (*function)(Words), std::initializer_list<uint64_t> words) {
+    return puppet_.Run(function, words).value;
+  }
+  static uint64_t At(uint64_t page) { return kArena + page * kPage; }
+  void Map(uint64_t page, uint64_t pages, int protection = kReadWrite, int flags = kPrivate,
+           int fd = -1, uint64_t file_page = 0) {
+    Do(SYS_mmap,
+       {At(page), pages * kPage, static_cast<uint64_t>(protection),
+        static_cast<uint64_t>(flags | MAP_FIXED), static_cast<uint64_t>(fd), file_page * kPage});
+  }
+  void Unmap(uint64_t page, uint64_t pages) { Do(SYS_munmap, {At(page), pages * kPage}); }
+  void Protect(uint64_t page, uint64_t pages, int protection) {
+    Do(SYS_mprotect, {At(page), pages * kPage, static_cast<uint64_t>(protection)});
+  }
+  void Touch(uint64_t page, uint64_t pages) {
+    Run(
+        [](Words w) -> int64_t {
+          for (uint64_t i = 0; i < w[1]; ++i) reinterpret_cast<volatile char*>(w[0])[i * kPage] = 1;
+          return 0;
+        },
+        {At(page), pages});
+  }
+  int OpenFile() {
+    return static_cast<int>(Run(
+        [](Words w) -> int64_t {
+          char name[] = "/tmp/svma-mutation-XXXXXX";
+          const int fd = mkstemp(name);
+          return fd < 0 || unlink(name) || ftruncate(fd, w[0]) ? -1 : fd;
+        },
+        {64 * kPage}));
+  }
+  void ForkAndReap() {
+    Run(
+        [](Words) -> int64_t {
+          const pid_t pid = fork();
+          if (pid == 0) _exit(0);
+          int status;
+          return waitpid(pid, &status, 0) == pid ? 0 : -1;
+        },
+        {});
+  }
+
+  std::vector<svma_divergence> Reports() const { return device_.Divergences(); }
+  svma_stats Stats() const { return device_.Stats(0); }
+
+ private:
+  Puppet puppet_;
+  Device device_;
+};
+
+struct Case {
+  const char* mutation;
+  uint32_t operation;  // to be blamed
+  void (*play)(Stage&);
+};
+
+const Case kCases[] = {
+    {"skip_merge_below", SVMA_OP_MMAP,
+     [](Stage& s) {
+       s.Map(0, 2);
+       s.Map(2, 2);
+     }},
+    {"skip_merge_above", SVMA_OP_MMAP,
+     [](Stage& s) {
+       s.Map(2, 2);
+       s.Map(0, 2);
+     }},
+    {"skip_merge", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Protect(0, 2, PROT_READ);
+       s.Protect(2, 2, PROT_READ);
+     }},
+    {"mmap_wrong_pgoff", SVMA_OP_MMAP,
+     [](Stage& s) { s.Map(0, 4, PROT_READ, MAP_PRIVATE, s.OpenFile(), 3); }},
+    {"mmap_not_softdirty", SVMA_OP_MMAP, [](Stage& s) { s.Map(0, 2); }},
+    {"mmap_total_vm", SVMA_OP_MMAP, [](Stage& s) { s.Map(0, 2); }},
+    {"split_off_by_one", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 8);
+       s.Protect(2, 3, PROT_READ);
+     }},
+    {"split_wrong_pgoff", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 8, kReadWrite, MAP_PRIVATE, s.OpenFile());
+       s.Protect(2, 3, PROT_READ);
+     }},
+    {"munmap_keeps_last", SVMA_OP_MUNMAP,
+     [](Stage& s) {
+       s.Map(0, 2);
+       s.Map(2, 2, PROT_READ);
+       s.Unmap(0, 4);
+     }},
+    {"munmap_one_page_more", SVMA_OP_MUNMAP,
+     [](Stage& s) {
+       s.Map(0, 6);
+       s.Unmap(0, 2);
+     }},
+    {"munmap_locked_vm", SVMA_OP_MUNMAP,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Do(SYS_mlock, {s.At(0), 4 * kPage});
+       s.Unmap(0, 4);
+     }},
+    {"gap_not_updated", SVMA_OP_MUNMAP,
+     [](Stage& s) {
+       s.Map(0, 2);
+       s.Map(100, 2);
+       s.Map(300, 2);
+       s.Unmap(100, 2);
+     }},
+    {"hiwater_forgotten", SVMA_OP_MUNMAP,
+     [](Stage& s) {
+       s.Map(0, 5000);
+       s.Unmap(0, 5000);
+     }},
+    {"stale_vmacache", SVMA_OP_MMAP,  // the next operation looks the address up
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Protect(1, 1, PROT_READ);
+       s.Unmap(1, 1);
+       s.Map(1, 1, PROT_NONE);
+       s.Protect(1, 1, PROT_READ);
+     }},
+    {"brk_never_merges", SVMA_OP_BRK,
+     [](Stage& s) {
+       const uint64_t heap = s.Do(SYS_brk, {0});
+       s.Do(SYS_brk, {heap + 16 * kPage});
+       s.Do(SYS_brk, {heap + 32 * kPage});
+     }},
+    {"brk_data_vm", SVMA_OP_BRK,
+     [](Stage& s) { s.Do(SYS_brk, {s.Do(SYS_brk, {0}) + 16 * kPage}); }},
+    {"mprotect_wrong_account", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 4, PROT_READ);
+       s.Protect(0, 4, kReadWrite);
+     }},
+    {"mprotect_no_account", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 4, PROT_READ);
+       s.Protect(0, 4, kReadWrite);
+     }},
+    {"mlock_locked_vm", SVMA_OP_MLOCK,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Do(SYS_mlock, {s.At(0), 4 * kPage});
+     }},
+    {"mremap_keeps_source", SVMA_OP_MREMAP_MOVE,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Do(SYS_mremap, {s.At(0), 4 * kPage, 4 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, s.At(20)});
+     }},
+    {"mremap_wrong_pgoff", SVMA_OP_MREMAP_MOVE,
+     [](Stage& s) {
+       s.Map(0, 6);
+       s.Touch(0, 6);
+       s.Do(SYS_mremap, {s.At(3), kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, s.At(20)});
+     }},
+    {"mremap_expand_short", SVMA_OP_MREMAP_EXPAND,
+     [](Stage& s) {
+       s.Map(0, 2);
+       s.Do(SYS_mremap, {s.At(0), 2 * kPage, 6 * kPage, 0});
+     }},
+    {"madvise_wrong_flag", SVMA_OP_MADVISE,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Do(SYS_madvise, {s.At(1), kPage, MADV_DONTFORK});
+     }},
+    {"mbind_ignored", SVMA_OP_MBIND,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Run(
+           [](Words w) -> int64_t {
+             const unsigned long nodes = 1;
+             return syscall(SYS_mbind, w[0], w[1], 2 /* MPOL_BIND */, &nodes, 8, 0);
+           },
+           {s.At(1), 2 * kPage});
+     }},
+    {"uffd_keeps_flags", SVMA_OP_MODIFY,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Run(
+           [](Words w) -> int64_t {
+             const int fd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC));
+             uffdio_api api{};
+             api.api = UFFD_API;
+             uffdio_register range{};
+             range.range = {w[0], w[1]};
+             range.mode = UFFDIO_REGISTER_MODE_MISSING;
+             return fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range) ? -1
+                                                                                                : 0;
+           },
+           {s.At(1), 2 * kPage});
+     }},
+    {"anon_vma_lost", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 6);
+       s.Protect(2, 2, PROT_NONE);
+       s.Touch(4, 1);
+       s.Protect(2, 2, kReadWrite);  // joins all three; the lowest takes the anon_vma over
+     }},
+    {"stack_wrong_pgoff", SVMA_OP_STACK_GROWTH,
+     [](Stage& s) {
+       s.Map(1000, 4, kReadWrite, kPrivate | MAP_GROWSDOWN);
+       s.Touch(998, 1);
+     }},
+    {"fork_keeps_locked", SVMA_OP_FORK,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Do(SYS_mlock, {s.At(0), 4 * kPage});
+       s.ForkAndReap();
+     }},
+    {"fork_copies_dontcopy", SVMA_OP_FORK,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Do(SYS_madvise, {s.At(0), 4 * kPage, MADV_DONTFORK});
+       s.ForkAndReap();
+     }},
+    {"search_off_by_one", SVMA_OP_SEARCH,
+     [](Stage& s) {
+       s.Do(SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0});
+     }},
+    {"search_ignores_guard", SVMA_OP_SEARCH,
+     [](Stage& s) {
+       const uint64_t hole = s.Do(SYS_mmap, {0, 64 * kPage, PROT_NONE, kPrivate, ~0ull, 0});
+       s.Do(SYS_munmap, {hole, 64 * kPage});
+       s.Do(SYS_mmap, {hole + 60 * kPage, 4 * kPage, kReadWrite,
+                       static_cast<uint64_t>(kPrivate | MAP_FIXED | MAP_GROWSDOWN), ~0ull, 0});
+       s.Do(SYS_mmap, {0, 10 * kPage, PROT_READ, kPrivate, ~0ull, 0});
+     }},
+};
+
+class Mutation : public testing::TestWithParam<Case> {
+ protected:
+  void TearDown() override { EXPECT_EQ(WriteFile(kParameter, "none"), 0); }
+};
+
+TEST_P(Mutation, SwitchedOn_BlamedOnItsOperation) {
+  const Case& c = GetParam();
+  Stage stage;
+  ASSERT_EQ(WriteFile(kParameter, c.mutation), 0);
+  c.play(stage);
+  const auto reports = stage.Reports();
+  ASSERT_FALSE(reports.empty()) << "nothing was noticed";
+  EXPECT_EQ(reports[0].operation, c.operation);
+  EXPECT_EQ(reports[0].unmodelled, 0u);
+  EXPECT_GT(stage.Stats().counts.divergent, 0u);
+}
+
+TEST_P(Mutation, SwitchedOff_SameStepsReportNothing) {
+  Stage stage;
+  GetParam().play(stage);
+  const svma_stats stats = stage.Stats();
+  EXPECT_EQ(stage.Reports().size(), 0u);
+  EXPECT_EQ(stats.counts.divergent, 0u);
+  EXPECT_EQ(stats.counts.unmodelled, 0u);
+  EXPECT_GT(stats.counts.operations, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Mutation, testing::ValuesIn(kCases),
+                         [](const auto& info) { return std::string(info.param.mutation); });
+
+TEST(MutationSwitch, UnknownName_Refused) { EXPECT_EQ(WriteFile(kParameter, "no_such"), EINVAL); }
+
+TEST(MutationSwitch, None_IsWhatItSays) { EXPECT_EQ(ReadFile(kParameter), "none\n"); }
+
+}  // namespace
+}  // namespace guest
