@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "lib/render.hpp"
 
@@ -19,7 +21,7 @@ constexpr uint64_t kMremapDontUnmap = 4;
 
 // How far the time stamps of a function's return, taken by two observers, may be apart: either may
 // have been interrupted in between.
-constexpr uint64_t kSlackNs = 5'000'000;
+constexpr uint64_t kSlackNs = 2'000'000;
 
 uint64_t page_up(uint64_t bytes) { return (bytes + kPageSize - 1) & ~(kPageSize - 1); }
 
@@ -96,10 +98,13 @@ Comparison compare_mremap(const svma_answer& answer, const Layout& shadow) {
 
 uint64_t count_of(uint64_t generation) { return generation >> SVMA_GENERATION_TID_BITS; }
 
-bool is_prediction_of(const svma_journal_entry& entry, const svma_answer& search) {
-  return entry.operation == SVMA_OP_SEARCH && entry.tid == static_cast<int>(search.tid) &&
-         std::equal(std::begin(search.args), std::end(search.args), std::begin(entry.args)) &&
-         search.time_ns + kSlackNs >= entry.begin_ns && search.time_ns <= entry.end_ns + kSlackNs;
+uint64_t distance(const svma_answer& search, const svma_journal_entry& entry) {
+  return search.time_ns > entry.end_ns ? search.time_ns - entry.end_ns
+                                       : entry.end_ns - search.time_ns;
+}
+
+bool same_arguments(const svma_answer& search, const svma_journal_entry& entry) {
+  return std::equal(std::begin(search.args), std::end(search.args), std::begin(entry.args));
 }
 
 void add(Judgement& judgement, unsigned kind, const Comparison& comparison) {
@@ -200,31 +205,60 @@ void AnswerJudge::judge(Judgement& judgement) {
   std::erase_if(waiting_, [&](const svma_answer& answer) { return settle(answer, judgement); });
 }
 
-std::optional<uint64_t> AnswerJudge::take_prediction(const svma_answer& search) {
-  const auto found = std::find_if(
-      predictions_.begin(), predictions_.end(),
-      [&](const svma_journal_entry& entry) { return is_prediction_of(entry, search); });
-  if (found == predictions_.end()) return std::nullopt;
-  const uint64_t predicted = found->predicted;
-  predictions_.erase(found);
-  return predicted;
+// The entry of each search, null where there is none. A thread's searches follow each other, so
+// both accounts of one are each other's nearest in time; programs repeat themselves, so arguments
+// alone would take the one for the other where a record is missing.
+std::vector<const svma_journal_entry*> AnswerJudge::pair_searches() const {
+  struct Best {
+    size_t search;
+    uint64_t distance;
+  };
+  std::vector<const svma_journal_entry*> pairs(searches_.size());
+  std::unordered_map<uint64_t, Best> best_of;  // by id of the entry
+  for (size_t i = 0; i < searches_.size(); ++i) {
+    const svma_answer& search = searches_[i].answer;
+    auto entry = std::partition_point(
+        predictions_.begin(), predictions_.end(),
+        [&](const svma_journal_entry& e) { return e.end_ns + kSlackNs < search.time_ns; });
+    for (; entry != predictions_.end() && entry->end_ns <= search.time_ns + kSlackNs; ++entry)
+      if (entry->tid == static_cast<int>(search.tid) &&
+          (!pairs[i] || distance(search, *entry) < distance(search, *pairs[i])))
+        pairs[i] = &*entry;
+    if (!pairs[i]) continue;
+    const Best mine{i, distance(search, *pairs[i])};
+    const auto [best, first] = best_of.try_emplace(pairs[i]->id, mine);
+    if (!first && mine.distance < best->second.distance) best->second = mine;
+  }
+  for (size_t i = 0; i < searches_.size(); ++i)
+    if (pairs[i] &&
+        (best_of.at(pairs[i]->id).search != i || !same_arguments(searches_[i].answer, *pairs[i])))
+      pairs[i] = nullptr;
+  return pairs;
 }
 
 void AnswerJudge::judge_searches(Judgement& judgement) {
-  std::erase_if(searches_, [&](Search& search) {
-    const svma_answer& answer = search.answer;
-    const auto predicted = take_prediction(answer);
-    if (!predicted) {
-      if (!std::exchange(search.missed_once, true)) return false;
-      judgement.counts[answer.kind].add_moved(1);
-      return true;
+  const auto pairs = pair_searches();
+  std::deque<Search> rest;
+  std::unordered_set<uint64_t> used;
+  for (size_t i = 0; i < searches_.size(); ++i) {
+    const svma_answer& answer = searches_[i].answer;
+    if (!pairs[i]) {
+      if (searches_[i].missed_once)
+        judgement.counts[answer.kind].add_moved(1);
+      else
+        rest.push_back({answer, true});
+      continue;
     }
     const uint64_t live = answer.result < 0 ? 0 : answer.result;
+    const uint64_t predicted = pairs[i]->predicted;
     add(judgement, answer.kind,
-        judged(answer, live, *predicted == live ? "" : fmt::format("{:#x}", *predicted),
+        judged(answer, live, predicted == live ? "" : fmt::format("{:#x}", predicted),
                live ? fmt::format("{:#x}", live) : "no room"));
-    return true;
-  });
+    used.insert(pairs[i]->id);
+  }
+  searches_ = std::move(rest);
+  std::erase_if(predictions_,
+                [&used](const svma_journal_entry& entry) { return used.contains(entry.id); });
 }
 
 void AnswerJudge::give_up(Judgement& judgement) {

@@ -95,7 +95,7 @@ class AnswerJudge {
   };
 
   bool settle(const svma_answer& answer, Judgement& judgement) const;
-  std::optional<uint64_t> take_prediction(const svma_answer& search);
+  std::vector<const svma_journal_entry*> pair_searches() const;
 
   std::optional<uint64_t> generation_;  // of the window
   uint64_t seq_ = 0;

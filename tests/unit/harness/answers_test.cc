@@ -217,6 +217,8 @@ TEST_F(Judge, GivenUp_AllThatWaitsHasMoved) {
 
 class JudgeSearch : public Judge {
  protected:
+  static inline uint64_t next_id = 0;
+
   static svma_answer search(int64_t result) {
     svma_answer answer = call(SVMA_ANSWER_UNMAPPED_AREA, result, 0x3000, 0x1000, 0x9000);
     answer.args[5] = 1;
@@ -227,6 +229,7 @@ class JudgeSearch : public Judge {
 
   static svma_journal_entry entry(uint64_t predicted) {
     svma_journal_entry entry{};
+    entry.id = ++next_id;
     entry.operation = SVMA_OP_SEARCH;
     entry.tid = kTid;
     entry.begin_ns = 999'999'000;
@@ -260,9 +263,8 @@ TEST_F(JudgeSearch, NoEntryOfThisSearch_MovedAtTheSecondLook) {
   svma_journal_entry others[] = {entry(0x5000), entry(0x5000), entry(0x5000), entry(0x5000)};
   others[0].tid++;
   others[1].args[2]++;
-  others[2].begin_ns += 1'000'000'000;
-  others[2].end_ns += 1'000'000'000;
-  others[3].operation = SVMA_OP_MMAP;
+  others[2].operation = SVMA_OP_MMAP;
+  others[3].end_ns += 1'000'000'000;
   judge_.take(search(0x5000));
   judge_.take_journal(others);
   EXPECT_EQ(judged().compared, 0u);
@@ -276,8 +278,24 @@ TEST_F(JudgeSearch, EntryReadBeforeTheAnswer_Matches) {
   EXPECT_EQ(judged().equal, 1u);
 }
 
-TEST_F(JudgeSearch, OneEntryForTwoAnswers_ServesOne) {
-  judge_.take(search(0x5000));
+// The same question again and again; the journal has lost the entry of the first.
+TEST_F(JudgeSearch, RepeatedAndOneEntryLost_TheOthersKeepTheirs) {
+  svma_answer first = search(0x5000), second = search(0x6000), third = search(0x7000);
+  second.time_ns += 300'000;
+  third.time_ns += 600'000;
+  svma_journal_entry entries[] = {entry(0x6000), entry(0x7000)};
+  entries[0].end_ns = second.time_ns + 20'000;
+  entries[1].end_ns = third.time_ns + 20'000;
+  for (const svma_answer& answer : {first, second, third}) judge_.take(answer);
+  judge_.take_journal(entries);
+  EXPECT_EQ(judged().equal, 2u);
+  EXPECT_EQ(judged().moved, 1u);
+}
+
+TEST_F(JudgeSearch, OneEntryForTwoAnswers_ServesTheNearer) {
+  svma_answer earlier = search(0x5000);
+  earlier.time_ns -= 100'000;
+  judge_.take(earlier);
   EXPECT_EQ(judge(search(0x5000), entry(0x5000)).equal, 1u);
   EXPECT_EQ(judged().moved, 1u);
 }
