@@ -35,4 +35,16 @@ static __always_inline struct inode *core_vma_inode(struct vm_area_struct *vma)
 	return file ? file->f_inode : NULL;
 }
 
+/*
+ * Whether somebody holds the mmap_lock for writing: RWSEM_WRITER_LOCKED, bit 0 of rwsem's count since commit
+ * 64489e78004c ("locking/rwsem: Implement a new locking scheme", v5.3). Kernels with PREEMPT_RT have no such
+ * count; true is the safe answer there, nothing is compared then.
+ */
+static __always_inline bool core_mmap_write_locked(struct mm_struct *mm)
+{
+	if (!bpf_core_field_exists(mm->mmap_lock.count))
+		return true;
+	return BPF_CORE_READ(mm, mmap_lock.count.counter) & 1;
+}
+
 #endif /* SVMA_CORE_FIXES_BPF_H */

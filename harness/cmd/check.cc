@@ -39,6 +39,8 @@ void add_check(CLI::App& app, Invocation& invocation) {
                     "Go on until every tracked process has ended");
   command->add_flag("--no-freeze", options->no_freeze,
                     "Never stop a busy program for the moment of a comparison");
+  command->add_flag("--no-stream", options->no_stream,
+                    "Don't record the live kernel's answers to single questions");
   command->add_option("--json-file", *json_file, "Also write the report as JSON to this file");
   command->add_option("--journal", options->journal_file,
                       "Write the journals of all its address spaces as JSON to this file");

@@ -21,6 +21,7 @@ struct CheckOptions {
   bool no_descendants = false;
   bool wait_descendants = false;
   bool no_freeze = false;
+  bool no_stream = false;
   std::string journal_file;  // empty: none
 };
 

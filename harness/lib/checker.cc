@@ -41,15 +41,27 @@ bool is_news(const std::vector<Finding>& list, const Finding& finding) {
 
 }  // namespace
 
+Checker::Checker(uint64_t random_seed, bool stream) : sampler_(device_, live_, proc_, random_seed) {
+  if (!stream) return;
+  stream_ = AnswerStream::create(live_.cookie_factor(), stream_state_);
+  if (stream_) stream_state_ = "on";
+}
+
+// Answers are judged before the samples, by the windows that are open, and after them, by the new
+// ones.
 void Checker::look(bool final_look) {
   const auto mms = device_.list_mine();
   tracked_ = mms.size();
+  drain_answers();
   bool news = false;
   for (const svma_mm& mm : mms) {
+    judge_answers(states_[mm.mm_id]);
     look_at(mm, final_look);
     const uint64_t reported = mm.counts.divergent + mm.counts.unmodelled;
     news |= reported != std::exchange(states_[mm.mm_id].reported, reported);
   }
+  drain_answers();
+  for (const svma_mm& mm : mms) judge_answers(states_[mm.mm_id]);
   // While the operations that led there are still in the journal.
   if (news) collect_reports();
   forget_ended(mms);
@@ -65,7 +77,14 @@ void Checker::look_at(const svma_mm& mm, bool final_look) {
   summary.operations = mm.counts.operations;
   summary.vmas = mm.totals.map_count;
   if (mm.pid <= 0 || mm.health == SVMA_STARTING || mm.health == SVMA_GONE) return;
-  if (!final_look && mm.seq == state.seen_seq) return;
+  if (stream_ && state.cookie == 0) {
+    const auto view = live_.read(mm.pid);
+    if (view) follow(state, view->mm_cookie);
+  }
+  if (!final_look && mm.seq == state.seen_seq) {
+    renew_window(state);
+    return;
+  }
 
   // One that moved last time, too, is likely to move again: asking once tells.
   const int tries = state.moved_in_a_row == 0 ? kTriesPerMoment : 1;
@@ -77,7 +96,8 @@ void Checker::look_at(const svma_mm& mm, bool final_look) {
 
 Outcome Checker::sample_once(State& state, bool final_look) {
   Tally& tally = state.summary.tally;
-  const Sample sample =
+  const auto generation = generation_of(state);
+  Sample sample =
       sampler_.sample(state.summary.mm_id, state.summary.pid, depth_of(state.samples, final_look));
   tally.add_moved(sample.moved);
   switch (sample.outcome) {
@@ -98,6 +118,7 @@ Outcome Checker::sample_once(State& state, bool final_look) {
       keep_differences(state, sample);
       state.seen_seq = sample.seq;
       if (sample.comparison.divergent == 0) state.equal_seq = sample.seq;
+      open_window(state, generation, sample);
       break;
   }
   return sample.outcome;
@@ -178,10 +199,111 @@ void Checker::forget_ended(const std::vector<svma_mm>& mms) {
   }
   for (auto& [id, state] : states_) {
     if (ids.contains(id)) continue;
+    if (state.summary.health != SVMA_GONE) end_answers(state);
     state.summary.health = SVMA_GONE;
     sampler_.forget(id);
   }
   live_.retain(pids);
+}
+
+// --- single answers
+// -------------------------------------------------------------------------------
+
+void Checker::follow(State& state, uint64_t cookie) {
+  if (!stream_ || state.cookie == cookie) return;
+  if (state.cookie != 0) end_answers(state);
+  if (!stream_->follow(cookie)) return;
+  state.cookie = cookie;
+  owners_[cookie] = state.summary.mm_id;
+}
+
+std::optional<uint64_t> Checker::generation_of(const State& state) const {
+  if (!stream_ || state.cookie == 0) return std::nullopt;
+  return stream_->generation(state.cookie);
+}
+
+// `before`: the generation before the sample was taken.
+void Checker::open_window(State& state, std::optional<uint64_t> before, Sample& sample) {
+  if (!stream_) return;
+  if (sample.mm_cookie != state.cookie) {
+    follow(state, sample.mm_cookie);
+    return;
+  }
+  const auto after = generation_of(state);
+  if (before && before == after)
+    state.judge.open_window(*before, sample.seq, std::move(sample.layout));
+}
+
+// The shadow has not changed since it was compared, but a write section went by: answers may wait
+// for a window of the new generation. What the sample compares was counted already.
+void Checker::renew_window(State& state) {
+  if (!stream_ || !state.judge.wants_window()) return;
+  const auto before = generation_of(state);
+  Sample sample = sampler_.sample(state.summary.mm_id, state.summary.pid, Depth{});
+  if (sample.outcome == Outcome::kCompared) open_window(state, before, sample);
+}
+
+void Checker::drain_answers() {
+  if (!stream_) return;
+  stream_->drain([this](const svma_answer& answer) {
+    const auto owner = owners_.find(answer.mm_cookie);
+    if (owner != owners_.end())
+      states_[owner->second].judge.take(answer);
+    else if (answer.kind < SVMA_ANSWER_KINDS)
+      orphans_[answer.kind].add_moved(1);
+  });
+}
+
+void Checker::judge_answers(State& state) {
+  if (!stream_) return;
+  Judgement judgement;
+  state.judge.judge(judgement);
+  if (state.judge.wants_journal()) {
+    read_journal(state);
+    state.judge.judge_searches(judgement);
+  }
+  count(state, judgement);
+}
+
+void Checker::read_journal(State& state) {
+  const auto journal = device_.journal(state.summary.mm_id, 0, state.journal_from);
+  if (!journal || journal->entries.empty()) return;
+  state.judge.take_journal(journal->entries);
+  state.journal_from = journal->entries.back().id + 1;
+}
+
+void Checker::end_answers(State& state) {
+  if (!stream_ || state.cookie == 0) return;
+  judge_answers(state);
+  Judgement judgement;
+  state.judge.give_up(judgement);
+  count(state, judgement);
+  // Its memory may serve a new mm by now, which then has the cookie.
+  const auto owner = owners_.find(state.cookie);
+  if (owner != owners_.end() && owner->second == state.summary.mm_id) {
+    owners_.erase(owner);
+    stream_->forget(state.cookie);
+  }
+  state.cookie = 0;
+  state.judge = {};
+}
+
+void Checker::count(State& state, const Judgement& judgement) {
+  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind)
+    questions_[kind].add(judgement.counts[kind]);
+  state.summary.tally.add(judgement.counts);
+  for (const Difference& difference : judgement.differences) {
+    if (findings_.size() >= kMaxFindings) return;
+    Finding finding;
+    finding.found_by = "harness";
+    finding.mm_id = state.summary.mm_id;
+    finding.pid = state.summary.pid;
+    finding.comm = state.summary.comm;
+    finding.seq = state.judge.window_seq();
+    finding.last_equal_seq = state.equal_seq;
+    finding.difference = difference;
+    findings_.push_back(finding);
+  }
 }
 
 std::string Checker::progress() const {
@@ -198,6 +320,18 @@ std::string Checker::progress() const {
 }
 
 void Checker::finish(CheckReport& report) {
+  drain_answers();
+  for (auto& [id, state] : states_) end_answers(state);
+  report.stream = stream_state_;
+  if (stream_) {
+    orphans_[SVMA_ANSWER_FIND_VMA].add_moved(stream_->inside());
+    report.dropped_answers = stream_->dropped();
+  }
+  report.harness.add(orphans_);
+  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
+    report.questions[kind] = questions_[kind];
+    report.questions[kind].add(orphans_[kind]);
+  }
   report.module_version = device_.version().module;
   report.kernel = device_.version().kernel;
   report.freezes = freezes_;

@@ -7,7 +7,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
+#include "lib/answer_stream.hpp"
+#include "lib/answers.hpp"
 #include "lib/device.hpp"
 #include "lib/freezer.hpp"
 #include "lib/oracle_bpf.hpp"
@@ -19,7 +22,8 @@ namespace svma {
 
 class Checker {
  public:
-  explicit Checker(uint64_t random_seed) : sampler_(device_, live_, proc_, random_seed) {}
+  // `stream`: also compare the live kernel's answers to single questions.
+  Checker(uint64_t random_seed, bool stream);
 
   Device& device() { return device_; }
 
@@ -49,6 +53,9 @@ class Checker {
     uint64_t seen_seq = 0;   // last moment compared, so that a difference is counted once
     uint64_t samples = 0;
     unsigned moved_in_a_row = 0;
+    uint64_t cookie = 0;  // of the mm, 0: not known yet
+    AnswerJudge judge;
+    uint64_t journal_from = 1;
     uint64_t reported = 0;  // what the module had found in it when reports were last collected
   };
 
@@ -59,6 +66,17 @@ class Checker {
   void look_while_frozen(State& state);
   void forget_ended(const std::vector<svma_mm>& mms);
 
+  // The stream of answers; nothing happens without one.
+  void follow(State& state, uint64_t cookie);
+  std::optional<uint64_t> generation_of(const State& state) const;
+  void open_window(State& state, std::optional<uint64_t> before, Sample& sample);
+  void renew_window(State& state);
+  void drain_answers();
+  void judge_answers(State& state);
+  void read_journal(State& state);
+  void end_answers(State& state);
+  void count(State& state, const Judgement& judgement);
+
   Device device_;
   OracleBpf live_;
   OracleProc proc_;
@@ -66,6 +84,11 @@ class Checker {
   Freezer* freezer_ = nullptr;
   std::map<uint64_t, State> states_;  // by mm_id, ended ones included
   std::vector<Finding> findings_;
+  std::unique_ptr<AnswerStream> stream_;
+  std::string stream_state_ = "off";
+  std::unordered_map<uint64_t, uint64_t> owners_;  // cookie -> mm_id
+  QuestionTally questions_{};
+  QuestionTally orphans_{};          // answers about an mm that is not compared any more
   std::vector<Finding> reports_;     // the module's, in its order
   std::vector<Finding> unmodelled_;  // likewise
   uint32_t reports_seen_ = 0;

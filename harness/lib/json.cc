@@ -124,6 +124,19 @@ Json to_json(const ProcessSummary& process) {
   };
 }
 
+Json questions_of(const CheckReport& report) {
+  Json json = {{"stream", report.stream}};
+  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
+    const QuestionCounts& counts = report.questions[kind];
+    json[question_name(kind)] = {{"compared", counts.compared},
+                                 {"equal", counts.equal},
+                                 {"divergent", counts.divergent},
+                                 {"moved", counts.moved}};
+  }
+  json["dropped"] = report.dropped_answers;
+  return json;
+}
+
 Json command_of(const CheckReport& report) {
   if (report.command.empty()) return nullptr;
   return report.command;
@@ -174,7 +187,7 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   json["kernel"] = report.kernel;
   json["module_version"] = report.module_version;
   json["duration_ms"] = report.duration_ms;
-  json["oracle"] = {kRoadBpf, kRoadStatus, kRoadSmaps};
+  json["oracle"] = {kRoadBpf, kRoadStatus, kRoadSmaps, kRoadAnswers};
   json["harness"] = {
       {"compared", harness.compared},   {"equal", harness.equal},
       {"divergent", harness.divergent}, {"moved", harness.moved},
@@ -182,6 +195,7 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
       {"not_clean", harness.not_clean}, {"vanished", harness.vanished},
       {"freezer", report.freezer},      {"freezes", report.freezes},
   };
+  json["questions"] = questions_of(report);
   json["module"] = to_json(report.module);
   json["by_operation"] = by_operation(report.module.counts.by_operation);
   json["unmodelled_by_operation"] = by_operation(report.module.counts.unmodelled_by_operation);

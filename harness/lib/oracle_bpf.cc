@@ -138,6 +138,8 @@ OracleBpf::OracleBpf() {
 
 OracleBpf::~OracleBpf() = default;
 
+uint64_t OracleBpf::cookie_factor() const { return skeleton_->rodata->cookie_factor; }
+
 /*
  * The filter is the thread group, not the thread: with a thread as filter the iterator of 6.1 does
  * not remember, between two read() calls, that it was done, and starts again from the last buffer's

@@ -26,6 +26,9 @@ class OracleBpf : public LiveSource {
   // per 32 KiB.
   std::optional<LiveView> read(pid_t pid) override;
 
+  // What mm cookies are made with.
+  uint64_t cookie_factor() const;
+
   // Drops the links of all processes but these.
   void retain(const std::unordered_set<pid_t>& pids);
 

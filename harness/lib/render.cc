@@ -70,6 +70,26 @@ std::string operations_table(const svma_counts& counts) {
   return fmt::format("  {:<16}{:>12}{:>12}\n", "operation", "applied", "unmodelled") + text;
 }
 
+std::string questions_table(const CheckReport& report) {
+  std::string text;
+  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
+    const QuestionCounts& counts = report.questions[kind];
+    if (counts.compared)
+      text += fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", question_name(kind),
+                          counts.compared, counts.equal, counts.divergent, counts.moved);
+  }
+  if (!text.empty())
+    text = fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", "question", "compared", "equal",
+                       "divergent", "moved") +
+           text;
+  if (report.dropped_answers)
+    text += fmt::format("  {} answers of the live kernel were lost, the ring was full\n",
+                        report.dropped_answers);
+  if (report.stream != "on" && report.stream != "off")
+    text += fmt::format("  no single answers: {}\n", report.stream);
+  return text;
+}
+
 std::string processes_table(const CheckReport& report) {
   if (report.processes.empty()) return "";
   std::string text = fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", "pid", "program",
@@ -168,7 +188,8 @@ std::string report_text(const CheckReport& report) {
   const Verdict verdict = verdict_of(report.harness, report.module.counts);
   if (verdict.divergent > report.divergences.size())
     text += fmt::format("and {} more divergences\n", verdict.divergent - report.divergences.size());
-  text += processes_table(report) + operations_table(report.module.counts);
+  text +=
+      processes_table(report) + operations_table(report.module.counts) + questions_table(report);
   text += fmt::format(
       "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
       report.harness.samples, kRoadBpf, report.harness.moved_samples, report.freezes,

@@ -42,6 +42,8 @@ Sample Sampler::sample(uint64_t mm_id, pid_t pid, const Depth& depth) {
   sample.outcome = Outcome::kCompared;
   sample.comparison = std::move(comparison);
   add_lookups(sample, *view, *live, depth.lookups);
+  sample.mm_cookie = live->mm_cookie;
+  sample.layout = std::move(view->layout);
   return sample;
 }
 

@@ -32,6 +32,9 @@ struct Sample {
   uint64_t seq = 0;
   Comparison comparison;  // of a kCompared sample
   uint64_t moved = 0;     // answers thrown away
+  // Of a kCompared sample: which mm, and the shadow's layout.
+  uint64_t mm_cookie = 0;
+  Layout layout;
 };
 
 // Compares shadow and live side of one mm at one moment.

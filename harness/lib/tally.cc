@@ -64,6 +64,15 @@ void Tally::add_moved(uint64_t answers) {
   moved += answers;
 }
 
+void Tally::add(const QuestionTally& questions) {
+  for (const QuestionCounts& counts : questions) {
+    compared += counts.compared;
+    equal += counts.equal;
+    divergent += counts.divergent;
+    moved += counts.moved;
+  }
+}
+
 Verdict verdict_of(const Tally& harness, const svma_counts& module) {
   return {
       .compared = harness.compared + module.divergent,

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/answers.hpp"
 #include "lib/compare.hpp"
 #include "lib/step_name.hpp"
 #include "uapi/svma.h"
@@ -30,6 +31,7 @@ struct Tally {
 
   void add(const Comparison& comparison);
   void add_moved(uint64_t answers);
+  void add(const QuestionTally& questions);
 };
 
 // One tracked mm, as it was last seen.
@@ -90,7 +92,10 @@ struct CheckReport {
   std::optional<int> exit_status;
   std::optional<int> exit_signal;
   bool timed_out = false;
-  Tally harness;
+  Tally harness;                 // questions included
+  std::string stream;            // "on", "off" or why it is not available
+  QuestionTally questions{};     // single answers of the live kernel
+  uint64_t dropped_answers = 0;  // that were lost before anybody saw them
   svma_stats module{};
   std::vector<Finding> divergences;       // the first ones
   std::vector<Finding> unmodelled;        // the module's reports of operations without a prediction

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The live kernel's answers to single questions, as they are given: find_vma(), vm_unmapped_area(), and the results of
+ * mmap, munmap, brk and mremap.
+ *
+ * Only of address spaces that the harness has put into `followed`. What makes an answer comparable is the generation it
+ * belongs to (see svma_answers.h): it is counted where the lock is about to be given up, before anybody else can
+ * get it. An answer that find_vma() gives inside such a section is about a layout in the making and only counted.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "core_fixes.bpf.h"
+#include "svma_answers.h"
+
+/* BPF_PROG() gives every program the raw context, too. */
+#pragma clang diagnostic ignored "-Wunused-parameter"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* The same as in svma_vma.bpf.c, so that both give an mm one cookie. */
+const volatile __u64 cookie_factor = 1;
+
+/* Read by the harness. */
+__u64 dropped;			/* records that found the ring full */
+__u64 inside;			/* answers of find_vma() inside a write section */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);	/* cookie of the mm */
+	__type(value, __u64);	/* its generation */
+} followed SEC(".maps");
+
+/* The end of the heap when a thread entered brk(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} heap_end SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} answers SEC(".maps");
+
+static __always_inline __u32 own_tid(void)
+{
+	return (__u32)bpf_get_current_pid_tgid();
+}
+
+static __always_inline struct mm_struct *own_mm(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, mm);
+}
+
+/* The verifier lets nobody calculate with a typed pointer, but with the same bytes read as a number. */
+static __always_inline __u64 address_of(const void *object)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &object);
+	return address;
+}
+
+/* The generation of the mm with this cookie if it is followed, else NULL. */
+static __always_inline __u64 *generation_of(__u64 cookie)
+{
+	return bpf_map_lookup_elem(&followed, &cookie);
+}
+
+static __always_inline __u64 own_cookie(void)
+{
+	return (__u64)own_mm() * cookie_factor;
+}
+
+/* A record with what all kinds have; NULL when the ring is full, which is counted. */
+static __always_inline struct svma_answer *begin_answer(__u32 kind, __u64 cookie, __u64 generation)
+{
+	struct svma_answer *answer = bpf_ringbuf_reserve(&answers, sizeof(*answer), 0);
+
+	if (!answer) {
+		__sync_fetch_and_add(&dropped, 1);
+		return NULL;
+	}
+	__builtin_memset(answer, 0, sizeof(*answer));
+	answer->kind = kind;
+	answer->tid = own_tid();
+	answer->time_ns = bpf_ktime_get_ns();
+	answer->mm_cookie = cookie;
+	answer->generation = generation;
+	return answer;
+}
+
+/* The harness looks now and then by itself; waking it for each record would slow the program down. */
+static __always_inline void end_answer(struct svma_answer *answer)
+{
+	bpf_ringbuf_submit(answer, BPF_RB_NO_WAKEUP);
+}
+
+/* --- generations ------------------------------------------------------------------------------------- */
+
+/* The caller holds the lock for writing: nobody else changes this word. */
+static __always_inline int end_section(struct rw_semaphore *sem)
+{
+	__u64 mm = address_of(sem) - bpf_core_field_offset(struct mm_struct, mmap_lock);
+	__u64 *generation = generation_of(mm * cookie_factor);
+
+	if (generation)
+		*generation = ((*generation >> SVMA_GENERATION_TID_BITS) + 1) << SVMA_GENERATION_TID_BITS |
+			      own_tid();
+	return 0;
+}
+
+SEC("fentry/up_write")
+int BPF_PROG(on_up_write, struct rw_semaphore *sem)
+{
+	return end_section(sem);
+}
+
+SEC("fentry/downgrade_write")
+int BPF_PROG(on_downgrade_write, struct rw_semaphore *sem)
+{
+	return end_section(sem);
+}
+
+/* --- answers ----------------------------------------------------------------------------------------- */
+
+SEC("fexit/find_vma")
+int BPF_PROG(on_find_vma, struct mm_struct *mm, unsigned long addr, struct vm_area_struct *vma)
+{
+	__u64 cookie = address_of(mm) * cookie_factor;
+	__u64 *generation = generation_of(cookie);
+	struct svma_answer *answer;
+
+	if (!generation)
+		return 0;
+	if (core_mmap_write_locked(mm)) {
+		__sync_fetch_and_add(&inside, 1);
+		return 0;
+	}
+	answer = begin_answer(SVMA_ANSWER_FIND_VMA, cookie, *generation);
+	if (!answer)
+		return 0;
+	answer->args[0] = addr;
+	if (vma) {
+		answer->result = 1;
+		answer->vma_start = BPF_CORE_READ(vma, vm_start);
+		answer->vma_end = BPF_CORE_READ(vma, vm_end);
+		answer->vma_flags = BPF_CORE_READ(vma, vm_flags);
+	}
+	end_answer(answer);
+	return 0;
+}
+
+SEC("fexit/vm_unmapped_area")
+int BPF_PROG(on_unmapped_area, struct vm_unmapped_area_info *info, unsigned long result)
+{
+	__u64 cookie = own_cookie();
+	__u64 *generation = generation_of(cookie);
+	struct svma_answer *answer;
+
+	if (!generation)
+		return 0;
+	answer = begin_answer(SVMA_ANSWER_UNMAPPED_AREA, cookie, *generation);
+	if (!answer)
+		return 0;
+	answer->args[0] = BPF_CORE_READ(info, length);
+	answer->args[1] = BPF_CORE_READ(info, low_limit);
+	answer->args[2] = BPF_CORE_READ(info, high_limit);
+	answer->args[3] = BPF_CORE_READ(info, align_mask);
+	answer->args[4] = BPF_CORE_READ(info, align_offset);
+	answer->args[5] = BPF_CORE_READ(info, flags) & 1;
+	answer->result = result;
+	end_answer(answer);
+	return 0;
+}
+
+/*
+ * A system call has succeeded. If its own section was the last one, its result is about the generation that this
+ * section began; else somebody may have undone it.
+ */
+static __always_inline void call_returned(__u32 kind, const struct pt_regs *regs, long result, __u64 before)
+{
+	__u64 cookie = own_cookie();
+	__u64 *word = generation_of(cookie);
+	struct svma_answer *answer;
+	__u64 generation;
+
+	if (!word)
+		return;
+	generation = *word;
+	answer = begin_answer(kind, cookie, generation);
+	if (!answer)
+		return;
+	if ((generation & ((1ULL << SVMA_GENERATION_TID_BITS) - 1)) != own_tid())
+		answer->bits = SVMA_ANSWER_OVERTAKEN;
+	answer->args[0] = PT_REGS_PARM1_CORE_SYSCALL(regs);
+	answer->args[1] = PT_REGS_PARM2_CORE_SYSCALL(regs);
+	answer->args[2] = PT_REGS_PARM3_CORE_SYSCALL(regs);
+	answer->args[3] = PT_REGS_PARM4_CORE_SYSCALL(regs);
+	if (kind == SVMA_ANSWER_BRK)
+		answer->args[1] = before;
+	answer->result = result;
+	end_answer(answer);
+}
+
+static __always_inline bool is_error(long result)
+{
+	return result < 0 && result >= -4095;
+}
+
+SEC("fexit/__x64_sys_mmap")
+int BPF_PROG(on_mmap, const struct pt_regs *regs, long result)
+{
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MMAP, regs, result, 0);
+	return 0;
+}
+
+SEC("fexit/__x64_sys_munmap")
+int BPF_PROG(on_munmap, const struct pt_regs *regs, long result)
+{
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MUNMAP, regs, result, 0);
+	return 0;
+}
+
+SEC("fexit/__x64_sys_mremap")
+int BPF_PROG(on_mremap, const struct pt_regs *regs, long result)
+{
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MREMAP, regs, result, 0);
+	return 0;
+}
+
+SEC("fentry/__x64_sys_brk")
+int BPF_PROG(on_brk_entry, const struct pt_regs *regs)
+{
+	__u32 tid = own_tid();
+	__u64 end;
+
+	if (generation_of(own_cookie())) {
+		end = BPF_CORE_READ(own_mm(), brk);
+		bpf_map_update_elem(&heap_end, &tid, &end, BPF_ANY);
+	}
+	return 0;
+}
+
+/* brk() answers with the end of the heap, moved or not. One that did not move tells nothing of the layout. */
+SEC("fexit/__x64_sys_brk")
+int BPF_PROG(on_brk, const struct pt_regs *regs, long result)
+{
+	__u32 tid = own_tid();
+	__u64 *before = bpf_map_lookup_elem(&heap_end, &tid);
+
+	if (before && result != (long)*before)
+		call_returned(SVMA_ANSWER_BRK, regs, result, *before);
+	return 0;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/answer_stream.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "lib/error.hpp"
+#include "svma_answers.skel.h"
+
+namespace svma {
+
+void AnswerStream::Destroy::operator()(svma_answers_bpf* skeleton) const {
+  svma_answers_bpf::destroy(skeleton);
+}
+
+void AnswerStream::Destroy::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+
+std::unique_ptr<AnswerStream> AnswerStream::create(uint64_t cookie_factor, std::string& why) {
+  std::unique_ptr<AnswerStream> stream(new AnswerStream);
+  auto refuse = [&why](const char* what, int error) {
+    why = std::string(what) + ": " + errno_text(error);
+    return nullptr;
+  };
+  stream->skeleton_.reset(svma_answers_bpf::open());
+  if (!stream->skeleton_) return refuse("cannot open the BPF programs", errno);
+  stream->skeleton_->rodata->cookie_factor = cookie_factor;
+  if (int error = svma_answers_bpf::load(stream->skeleton_.get()))
+    return refuse("cannot load the BPF programs", -error);
+  if (int error = svma_answers_bpf::attach(stream->skeleton_.get()))
+    return refuse("cannot attach the BPF programs", -error);
+  const int ring = bpf_map__fd(stream->skeleton_->maps.answers);
+  stream->ring_.reset(ring_buffer__new(ring, on_record, stream.get(), nullptr));
+  if (!stream->ring_) return refuse("cannot map the ring", errno);
+  return stream;
+}
+
+AnswerStream::~AnswerStream() = default;
+
+// The first generation is taken from the clock, which runs faster than sections can follow each
+// other: so a cookie that comes again does not repeat the generations it had before.
+bool AnswerStream::follow(uint64_t mm_cookie) {
+  const int map = bpf_map__fd(skeleton_->maps.followed);
+  uint64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
+  uint64_t first = now << SVMA_GENERATION_TID_BITS;
+  return bpf_map_update_elem(map, &mm_cookie, &first, BPF_NOEXIST) == 0 || errno == EEXIST;
+}
+
+void AnswerStream::forget(uint64_t mm_cookie) {
+  bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.followed), &mm_cookie);
+}
+
+std::optional<uint64_t> AnswerStream::generation(uint64_t mm_cookie) const {
+  uint64_t generation = 0;
+  const int map = bpf_map__fd(skeleton_->maps.followed);
+  if (bpf_map_lookup_elem(map, &mm_cookie, &generation) != 0) return std::nullopt;
+  return generation;
+}
+
+int AnswerStream::on_record(void* self, void* data, size_t size) {
+  if (size < sizeof(svma_answer)) return 0;
+  svma_answer answer;
+  std::memcpy(&answer, data, sizeof(answer));
+  (*static_cast<AnswerStream*>(self)->sink_)(answer);
+  return 0;
+}
+
+void AnswerStream::drain(const Sink& sink) {
+  sink_ = &sink;
+  ring_buffer__consume(ring_.get());
+  sink_ = nullptr;
+}
+
+uint64_t AnswerStream::dropped() const { return skeleton_->bss->dropped; }
+
+uint64_t AnswerStream::inside() const { return skeleton_->bss->inside; }
+
+}  // namespace svma

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// svma check on a program whose every step is known: the live kernel's answers to single questions
+// must be seen, and must equal the shadow's.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <string>
+
+#include "device.hpp"
+
+namespace guest {
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr int kRounds = 60;
+
+void Rest() {
+  timespec time{0, 60'000'000};
+  nanosleep(&time, nullptr);
+}
+
+// The program: each kind of change, then a rest in which the harness can look at it. RETURNS:
+// whether all went well.
+bool KnownProgram() {
+  for (int i = 0; i < kRounds; i++) {
+    void* kept =
+        mmap(nullptr, 16 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (kept == MAP_FAILED) return false;
+    Rest();
+    for (size_t page = 0; page < 16; page++) static_cast<volatile char*>(kept)[page * kPage] = 1;
+    Rest();
+    void* moved = mremap(kept, 16 * kPage, (i % 2 ? 40 : 8) * kPage, MREMAP_MAYMOVE);
+    if (moved == MAP_FAILED) return false;
+    Rest();
+    if (sbrk((i % 3 ? 9 : -8) * static_cast<intptr_t>(kPage)) == reinterpret_cast<void*>(-1))
+      return false;
+    Rest();
+    if (i % 4) {
+      if (munmap(static_cast<char*>(moved) + kPage, 3 * kPage) != 0) return false;
+      Rest();
+    }
+  }
+  return true;
+}
+
+// This file's own program, before GoogleTest sees the arguments.
+__attribute__((constructor)) void RunKnownProgram(int argc, char** argv) {
+  if (argc == 2 && strcmp(argv[1], "--known-program") == 0) _exit(KnownProgram() ? 0 : 1);
+}
+
+// RETURNS: a number of the report, or -1; `path` names the keys on the way, the last one included.
+long Number(const std::string& json, std::initializer_list<const char*> path) {
+  size_t at = 0;
+  for (const char* key : path) {
+    at = json.find('"' + std::string(key) + "\":", at);
+    if (at == std::string::npos) return -1;
+    at += strlen(key) + 3;
+  }
+  return strtol(json.c_str() + at, nullptr, 10);
+}
+
+// RETURNS: the report.
+std::string CheckProgram(const std::string& options) {
+  char self[256] = "";
+  EXPECT_GT(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+  const std::string file = "/tmp/svma-answers.json";
+  const std::string command = "/opt/svma/bin/svma check " + options + " --json-file " + file +
+                              " -- " + self + " --known-program >/tmp/svma-answers.log 2>&1";
+  EXPECT_EQ(system(command.c_str()), 0) << ReadFile("/tmp/svma-answers.log");
+  return ReadFile(file);
+}
+
+TEST(Answers, KnownProgram_EachQuestionComparedNoneDivergent) {
+  const std::string json = CheckProgram("--interval 10");
+  EXPECT_EQ(Number(json, {"divergent"}), 0);
+  for (const char* question : {"find_vma", "unmapped_area", "mmap", "munmap", "brk", "mremap"}) {
+    const long equal = Number(json, {"questions", question, "equal"});
+    const long moved = Number(json, {"questions", question, "moved"});
+    printf("%s: %ld equal, %ld moved\n", question, equal, moved);
+    EXPECT_GT(equal, 0) << question;
+    EXPECT_EQ(Number(json, {"questions", question, "divergent"}), 0) << question;
+    EXPECT_EQ(Number(json, {"questions", question, "compared"}), equal + moved) << question;
+  }
+  EXPECT_EQ(Number(json, {"questions", "dropped"}), 0);
+}
+
+TEST(Answers, NoStream_NothingIsAsked) {
+  const std::string json = CheckProgram("--no-stream");
+  EXPECT_NE(json.find("\"stream\": \"off\""), std::string::npos);
+  EXPECT_EQ(Number(json, {"questions", "find_vma", "compared"}), 0);
+}
+
+}  // namespace
+}  // namespace guest
