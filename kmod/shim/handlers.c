@@ -545,7 +545,9 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (t) {
 		spin_lock(&t->lock);
 		/* Inside an operation (it populates, or a stack grows) the comparison takes the identity over. */
-		if (t->health == SVMA_CLEAN && !t->forking && !t->op_open) {
+		if (t->op_open) {
+			t->op.steps |= SVMA_STEP_FAULTED;
+		} else if (t->health == SVMA_CLEAN && !t->forking) {
 			svma_live_read(data->vma, &live);
 			svma_core_anon_vma(t->shadow, &live);
 			t->counts.facts++;

@@ -74,6 +74,7 @@ enum svma_core_field {
 #define SVMA_STEP_UNMAPPED 1u	/* the unmap inside succeeded */
 #define SVMA_STEP_NO_MEMORY 2u	/* overcommit refused the pages */
 #define SVMA_STEP_UNMAP_FAILED 4u	/* the unmap inside failed */
+#define SVMA_STEP_FAULTED 8u		/* a fault inside gave a VMA its anon_vma */
 
 /* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
 #define SVMA_CORE_FACTS 10

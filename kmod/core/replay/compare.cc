@@ -73,12 +73,12 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
   if (live != nullptr) m->observed = *live;
 }
 
-// An anon_vma that the shadow does not know yet came by a fault inside the operation (a populate)
-// and is taken over; one that it knows must be the same, with a chain that is as long.
+// An anon_vma that came by a fault inside the operation (a populate) is taken over; any other must
+// be the one the shadow has, with a chain that is as long.
 u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   const VmaAttrs seen = attrs_of(live);
   VmaAttrs& mine = vma.attrs;
-  if (mine.anon_vma == 0 && seen.anon_vma != 0) {
+  if (faulted_ && mine.anon_vma == 0 && seen.anon_vma != 0) {
     mine.anon_vma = seen.anon_vma;
     mine.anon_singular = seen.anon_singular;
     count_fact(verdict_, Fact::kAnonVma);

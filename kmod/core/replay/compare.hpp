@@ -13,8 +13,9 @@ bool compare_value(svma_verdict& verdict, u32 field, u64 predicted, u64 observed
 
 class Comparer {
  public:
-  Comparer(AddressSpace& space, const void* mm, svma_verdict& verdict)
-      : space_(space), mm_(mm), verdict_(verdict) {}
+  // `faulted`: a fault inside the operation gave some VMA an anon_vma (Fact::kAnonVma).
+  Comparer(AddressSpace& space, const void* mm, svma_verdict& verdict, bool faulted = false)
+      : space_(space), mm_(mm), verdict_(verdict), faulted_(faulted) {}
 
   // Compares every VMA that touches `range`, and one neighbour on each side.
   void compare_layout(AddrRange range);
@@ -40,6 +41,7 @@ class Comparer {
   AddressSpace& space_;
   const void* mm_;
   svma_verdict& verdict_;
+  const bool faulted_;
 };
 
 }  // namespace svma

@@ -180,7 +180,7 @@ u64 Shadow::search(const svma_op& op, svma_verdict& verdict) {
 void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
   Touched touched;
   const Status predicted = Predictor(*this, mm, verdict).apply(op, touched);
-  Comparer comparer(space_, mm, verdict);
+  Comparer comparer(space_, mm, verdict, (op.steps & SVMA_STEP_FAULTED) != 0);
   for (u32 i = 0; i < touched.count; ++i) {
     if (predicted.ok()) {
       comparer.compare_layout(touched.range[i]);
