@@ -93,6 +93,8 @@ Comparison compare_mremap(const svma_answer& answer, const Layout& shadow) {
       to != from ? Range{from, from + old_length} : Range{from + new_length, from + old_length};
   const bool keeps_old = answer.args[3] & kMremapDontUnmap;
   if (!keeps_old && !not_free(shadow, left).empty()) return compare_free(answer, shadow, left);
+  // Shrinking only unmaps the rest; what stays may be several VMAs, or none.
+  if (to == from && new_length <= old_length) return compare_free(answer, shadow, left);
   return compare_covered(answer, shadow, {to, to + new_length});
 }
 

@@ -219,6 +219,13 @@ static void copy_forked_layout(struct svma_tracked *child)
 	if (parent->health != SVMA_CLEAN || svma_core_fork(child->shadow, parent->shadow))
 		svma_suspect(child);
 	spin_unlock(&parent->lock);
+	/*
+	 * Compared here, while the lock is held: dup_mmap() then waits for the readers of a userfaultfd, who may
+	 * change the child before it returns. Counted only when it has returned success.
+	 */
+	memset(&child->fork_verdict, 0, sizeof(child->fork_verdict));
+	if (child->health == SVMA_CLEAN)
+		svma_core_audit(child->shadow, child->mm, 1, &child->fork_verdict);
 }
 
 static void lose_operation(struct svma_tracked *t)
@@ -285,6 +292,9 @@ static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, boo
 	}
 	t->op_open = false;
 	release_call(t);
+	/* Between the copying of a layout and the end of dup_mmap() only userfaultfd is at work on a child. */
+	if (t->starting && !t->announced && t->health == SVMA_CLEAN && !(t->flags & SVMA_MM_FROM_EXEC))
+		svma_core_fork_undelivered(t->shadow, mm, &verdict);
 	if (t->health == SVMA_CLEAN) {
 		svma_core_release(t->shadow, mm, downgraded && t->unmapping, t->announced, &verdict);
 		/* A total that is wrong after an operation is blamed on it. */
@@ -859,7 +869,6 @@ static int on_fork_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct svma_op op = { .kind = SVMA_CORE_FORK };
-	struct svma_verdict verdict = {};
 	struct svma_tracked *t;
 
 	rcu_read_lock();
@@ -877,8 +886,9 @@ static int on_fork_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 		lose_operation(t);
 	}
 	if (t->health == SVMA_CLEAN) {
-		svma_core_audit(t->shadow, t->mm, 1, &verdict);
-		svma_account(t, &op, &verdict);
+		if (t->counts.operations)
+			t->fork_verdict.scene = NULL; /* another operation has used it since */
+		svma_account(t, &op, &t->fork_verdict);
 	}
 	spin_unlock(&t->lock);
 out:
@@ -898,6 +908,7 @@ static int on_new_task(struct kprobe *kp, struct pt_regs *regs)
 		count_hit(kp);
 		spin_lock(&t->lock);
 		t->pid = get_pid(task_tgid(task));
+		svma_core_fork_done(t->shadow);
 		spin_unlock(&t->lock);
 		svma_worker_kick();
 	}

@@ -90,6 +90,8 @@ void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out)
 	out->anonymous = vma_is_anonymous(vma);
 	if (vma->vm_flags & VM_HUGETLB)
 		out->split_shift = ilog2(vma_kernel_pagesize(vma));
+	else if (!vma->vm_file && vma->vm_ops && vma->vm_ops->may_split)
+		out->split_shift = SVMA_NEVER_SPLIT; /* a special mapping; SysV shm asks, too, and allows it */
 }
 
 int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out)

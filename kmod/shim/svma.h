@@ -280,6 +280,7 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
  * @ring_moved: the journal is in the session now
  * @forgotten: untracked on request: no journal is kept; svma_admin
  * @parent_mm: of a fork that is going on, else NULL; to look up, not to follow
+ * @fork_verdict: of a fork that is going on, not counted yet
  */
 struct svma_tracked {
 	struct hlist_node hash;
@@ -314,6 +315,7 @@ struct svma_tracked {
 	bool ring_moved;
 	bool forgotten;
 	struct mm_struct *parent_mm;
+	struct svma_verdict fork_verdict;
 };
 
 extern spinlock_t svma_table_lock;

@@ -79,6 +79,12 @@ void svma_core_audit(svma_shadow* shadow, const void* mm, int take_facts, svma_v
   shadow->audit(mm, take_facts != 0, *verdict);
 }
 
+void svma_core_fork_undelivered(svma_shadow* shadow, const void* mm, svma_verdict* verdict) {
+  shadow->drop_undelivered_uffd(mm, *verdict);
+}
+
+void svma_core_fork_done(svma_shadow* shadow) { shadow->fork_done(); }
+
 void svma_core_begin(svma_shadow* shadow, const svma_op* op, const void* mm,
                      svma_verdict* verdict) {
   shadow->begin(*op, mm, *verdict);

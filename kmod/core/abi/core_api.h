@@ -387,6 +387,16 @@ int svma_core_fork(struct svma_shadow *child, const struct svma_shadow *parent);
 void svma_core_audit(struct svma_shadow *shadow, const void *mm, int take_facts, struct svma_verdict *verdict);
 
 /**
+ * svma_core_fork_undelivered - a child's userfaultfd contexts were taken back, mmap_lock held for writing
+ */
+void svma_core_fork_undelivered(struct svma_shadow *shadow, const void *mm, struct svma_verdict *verdict);
+
+/**
+ * svma_core_fork_done - the child is complete, its counters included
+ */
+void svma_core_fork_done(struct svma_shadow *shadow);
+
+/**
  * svma_core_begin - an operation is about to change the live side
  *
  * Takes over what faults have changed since (anon_vma), around the operation's range.

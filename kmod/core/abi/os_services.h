@@ -19,6 +19,8 @@ typedef long long svma_s64;
 typedef unsigned int svma_u32;
 typedef unsigned char svma_u8;
 
+#define SVMA_NEVER_SPLIT 63
+
 /**
  * struct svma_live_vma - one VMA of the live kernel, as plain values
  * @start: first byte
@@ -36,7 +38,8 @@ typedef unsigned char svma_u8;
  * @anon_singular: the anon_vma_chain has exactly one entry
  * @lock_exempt: mlock never sets VM_LOCKED here (DAX, secretmem, gate)
  * @anonymous: has no vm_ops; a private mapping of /dev/zero is anonymous, too, and has a file
- * @split_shift: it can be split at multiples of 1 << split_shift only (hugetlbfs); 0: anywhere
+ * @split_shift: it can be split at multiples of 1 << split_shift only (hugetlbfs); 0: anywhere;
+ *	SVMA_NEVER_SPLIT: nowhere (the pages of the vdso)
  */
 struct svma_live_vma {
 	svma_u64 start;

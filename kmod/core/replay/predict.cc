@@ -133,9 +133,9 @@ bool Predictor::mmap_within_limits(const svma_op& op, AddrRange range) const {
 }
 
 // The kernel said no. Either the limits of the address space say so, too, which is a prediction, or
-// the reason lies outside.
+// the reason lies outside: a sealed memfd, for one, is refused before limits are asked.
 void Predictor::explain_failure(const svma_op& op, bool within_limits) {
-  if (!within_limits) {
+  if (!within_limits && op.result == -kENOMEM) {
     compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(-kENOMEM),
                   static_cast<u64>(op.result));
   } else {

@@ -194,7 +194,7 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
 }
 
 void Shadow::release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict) {
-  Comparer(space_, mm, verdict).compare_totals(!downgraded, announced);
+  Comparer(space_, mm, verdict).compare_totals(!downgraded, announced, !forking_);
 }
 
 void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
@@ -215,8 +215,27 @@ void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
   }
   Comparer comparer(space_, mm, verdict);
   comparer.compare_layout({VirtAddr(0), VirtAddr(~u64{0})});
-  comparer.compare_totals(/*paged=*/true, /*announced=*/true, /*hiwater=*/!take_facts);
-  if (take_facts) space_.acct().hiwater_vm = space_.acct().total_vm;  // kernel/fork.c dup_mm()
+  if (take_facts) forking_ = true;
+  comparer.compare_totals(/*paged=*/true, /*announced=*/true, /*hiwater=*/!forking_);
+}
+
+// fs/userfaultfd.c userfaultfd_event_wait_completion(): nobody read of the fork, so what the child
+// inherited of a context is taken back.
+void Shadow::drop_undelivered_uffd(const void* mm, svma_verdict& verdict) {
+  for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    svma_live_vma live;
+    if (vma->attrs.uffd_ctx == 0) continue;
+    if (svma_os_live_find(mm, vma->vm_start.value(), &live) != 0 || live.uffd_ctx != 0) continue;
+    vma->attrs.uffd_ctx = 0;
+    vma->attrs.vm_flags &= ~kVmUffdFlags;
+    count_fact(verdict, Fact::kFork);
+  }
+}
+
+// kernel/fork.c dup_mm(), after dup_mmap().
+void Shadow::fork_done() {
+  space_.acct().hiwater_vm = space_.acct().total_vm;
+  forking_ = false;
 }
 
 }  // namespace svma

@@ -56,6 +56,9 @@ class Shadow {
   // An address search. RETURNS: the shadow's own answer, 0 for -ENOMEM.
   u64 search(const svma_op& op, svma_verdict& verdict);
   void note_anon_vma(const svma_live_vma& live);
+  // Both of a child: userfaultfd took its context back; dup_mm() is through.
+  void drop_undelivered_uffd(const void* mm, svma_verdict& verdict);
+  void fork_done();
 
   const AddressSpace& space() const { return space_; }
 
@@ -82,6 +85,7 @@ class Shadow {
   AddressSpace space_;
   TaskCache caches_[kTaskCaches];
   u32 lookups_ = 0;
+  bool forking_ = false;  // a child whose hiwater_vm is still its parent's
 };
 
 }  // namespace svma

@@ -72,7 +72,8 @@ struct VmaAttrs {
   // vma_is_anonymous(): no vm_ops. Not the same as `file == 0`: a private mapping of /dev/zero is
   // anonymous and keeps its file (drivers/char/mem.c mmap_zero()).
   bool anonymous = false;
-  u8 split_shift = 0;  // vm_ops->may_split allows multiples of 1 << split_shift only; 0: any page
+  // vm_ops->may_split allows multiples of 1 << split_shift only; 0: any page, 63: none.
+  u8 split_shift = 0;
 
   friend constexpr bool operator==(const VmaAttrs&, const VmaAttrs&) = default;
 };
