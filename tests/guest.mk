@@ -57,6 +57,8 @@ load-unload-test: $(guest-test-dir)/guest-tests $(KMOD) $(VM_READY) ## load and 
 
 # Random sequences of all mm calls, by one thread and by four: SEEDS:STEPS-OF-EACH.
 GENERATE_SEED ?= 1
+# Seconds in the guest; less than TIMEOUT, so that what was counted until then is still reported.
+GENERATE_TIMEOUT ?= 1500
 GENERATE_SHORT ?= 20:2000
 GENERATE_SHORT_THREADS ?= 6:2000
 SOAK ?= 110:10000
@@ -64,14 +66,14 @@ SOAK_THREADS ?= 20:5000
 
 # $(call generate,folder,seeds:steps,more options)
 generate = $(SUBMAKE) run-now OUT=$(B)/tests/$(1) CMD='svma generate --seed $(GENERATE_SEED) \
-	--seeds $(word 1,$(subst :, ,$(2))) --ops $(word 2,$(subst :, ,$(2))) $(3)'
+	--seeds $(word 1,$(subst :, ,$(2))) --ops $(word 2,$(subst :, ,$(2))) --timeout $(GENERATE_TIMEOUT) $(3)'
 
 .PHONY: generate-test soak
 generate-test: $(VM_READY) ## random sequences of all mm calls, checked in a guest
 	+$(Q)$(call generate,generate,$(GENERATE_SHORT))
 	+$(Q)$(call generate,generate-threads,$(GENERATE_SHORT_THREADS),--threads 4)
 
-soak: $(VM_READY) ## the long form: more than a million steps; TIMEOUT=7200 for slow machines
+soak: $(VM_READY) ## the long form: more than a million steps; GENERATE_TIMEOUT=7000 TIMEOUT=7200 for slow machines
 	$(Q)rm -f $(B)/tests/soak/verdict.json $(B)/tests/soak-threads/verdict.json
 	+$(Q)$(call generate,soak,$(SOAK)) || true # the figures below say what is wrong
 	+$(Q)$(call generate,soak-threads,$(SOAK_THREADS),--threads 4) || true

@@ -161,32 +161,48 @@ std::string shrunk_text(const Json& shrunk) {
   return text;
 }
 
+// Stricter than a check of any program: all steps executed, all operations predicted and seen.
+void judge(const CheckReport& report, Json& more) {
+  std::string why;
+  if (exit_code_of(report, why) != kExitEqual) return;
+  const Verdict verdict = verdict_of(report.harness, report.module.counts);
+  if (report.exit_status.value_or(0) != 0) {
+    more["verdict"] = "not checked";
+    more["exit_code"] = kExitCouldNotCheck;
+    more["why"] = fmt::format("{} ended with status {}, not all steps were executed", kGenerator,
+                              *report.exit_status);
+  } else if (verdict.unmodelled != 0 || verdict.resyncs != 0) {
+    more["verdict"] = "divergent";
+    more["exit_code"] = kExitDivergent;
+    more["why"] = fmt::format("{} operations without a prediction, {} shadows rebuilt",
+                              verdict.unmodelled, verdict.resyncs);
+  }
+}
+
+Json shrink(const GenerateOptions& options, const Finding& finding) {
+  Json shrunk = Reproducer(options, finding).shrink();
+  if (shrunk["reproduced"]) shrunk["described"] = described(shrunk["command"].get<std::string>());
+  return shrunk;
+}
+
 int generate(const GenerateOptions& options, bool json) {
   ReportFile file(options.json_file);
-  const CheckReport report = file.keep_reason([&] {
-    return check_command(options, command_for(options, options.seed, options.seeds, options.ops));
-  });
-  if (report.exit_status.value_or(0) != 0)
-    throw Error("{} ended with status {} and did not execute all steps", kGenerator,
-                *report.exit_status);
-  const uint64_t steps = uint64_t{options.seeds} * options.ops;
+  auto command = command_for(options, options.seed, options.seeds, options.ops);
+  if (json) command.push_back("--quiet");  // stdout is for the report alone
+  const CheckReport report = file.keep_reason([&] { return check_command(options, command); });
   Json more = {{"generator",
                 {{"seed", options.seed},
                  {"seeds", options.seeds},
-                 {"steps", steps},
+                 {"steps", uint64_t{options.seeds} * options.ops},
                  {"threads", options.threads}}}};
+  judge(report, more);
   const auto finding = first_finding(report, options.kind);
-  if (options.shrink && finding) {
-    Json shrunk = Reproducer(options, *finding).shrink();
-    if (shrunk["reproduced"]) shrunk["described"] = described(shrunk["command"].get<std::string>());
-    if (!json) fmt::print("{}", shrunk_text(shrunk));
-    more["shrunk"] = shrunk;
-  }
-  if (!json)
+  if (options.shrink && finding) more["shrunk"] = shrink(options, *finding);
+  if (!json) {
+    if (more.contains("shrunk")) fmt::print("{}", shrunk_text(more["shrunk"]));
     for (const Finding& unmodelled : report.unmodelled) fmt::print("{}", finding_text(unmodelled));
-  const int status = show_report(report, json, file, more);
-  const Verdict verdict = verdict_of(report.harness, report.module.counts);
-  return status == kExitEqual && (verdict.unmodelled || verdict.resyncs) ? kExitDivergent : status;
+  }
+  return show_report(report, json, file, more);
 }
 
 }  // namespace

@@ -31,8 +31,7 @@ void ReportFile::write(const Json& json) {
 
 int show_report(const CheckReport& report, bool json, ReportFile& file, const Json& more) {
   std::string why;
-  const int status = exit_code_of(report, why);
-  Json whole = to_json(report, status, why);
+  Json whole = to_json(report, exit_code_of(report, why), why);
   whole.update(more);
   file.write(whole);
   if (json) {
@@ -42,8 +41,8 @@ int show_report(const CheckReport& report, bool json, ReportFile& file, const Js
                verdict_line(verdict_of(report.harness, report.module.counts)));
   }
   std::fflush(stdout);
-  if (!why.empty()) fmt::print(stderr, "svma: {}\n", why);
-  return status;
+  if (!whole["why"].is_null()) fmt::print(stderr, "svma: {}\n", whole["why"].get<std::string>());
+  return whole["exit_code"];
 }
 
 }  // namespace svma

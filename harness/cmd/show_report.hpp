@@ -28,7 +28,7 @@ class ReportFile {
   std::ofstream file_;
 };
 
-// `more`: what a subcommand adds, by name. RETURNS: svma's exit status.
+// `more`: what a subcommand adds or says otherwise, by name. RETURNS: svma's exit status.
 int show_report(const CheckReport& report, bool json, ReportFile& file,
                 const Json& more = Json::object());
 

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <utility>
 
 #include "workload/generate/calls.hpp"
@@ -302,9 +303,11 @@ Result call_userfaultfd(Context& context) {
     return register_range(context, fd);
   }
   switch (context.random.below(8)) {
-    case 0:
+    case 0: {
+      const std::unique_lock lock(files_in_children);
       context.line.add("close(userfaultfd)");
       return result_of(close(fd.exchange(-1)));
+    }
     case 1:
     case 2:
       return unregister_range(context, fd);

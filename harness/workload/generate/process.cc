@@ -80,6 +80,7 @@ Result call_grow(Context& context) {
 }
 
 Result call_fork(Context& context) {
+  const std::shared_lock lock(files_in_children);
   context.line.add("fork() {{ ");
   const uint64_t steps = context.random.below(8);
   const pid_t pid = fork();
@@ -91,6 +92,7 @@ Result call_fork(Context& context) {
 
 // The child uses the parent's memory and stack while the parent waits.
 Result call_vfork(Context& context) {
+  const std::shared_lock lock(files_in_children);
   context.line.add("vfork() {{ ");
   const uint64_t steps = context.random.below(4);
   const pid_t pid = vfork();
@@ -101,6 +103,7 @@ Result call_vfork(Context& context) {
 }
 
 Result call_clone_vm(Context& context) {
+  const std::shared_lock lock(files_in_children);
   context.line.add("clone(VM|VFORK) {{ ");
   char* top = context.worker.helper_stack + sizeof(context.worker.helper_stack);
   const Result result =
@@ -110,6 +113,7 @@ Result call_clone_vm(Context& context) {
 }
 
 Result call_exec(Context& context) {
+  const std::shared_lock lock(files_in_children);
   static char program[] = "/bin/true";
   static char* const arguments[] = {program, nullptr};
   static char* const environment[] = {nullptr};

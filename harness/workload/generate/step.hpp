@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <iterator>
+#include <shared_mutex>
 #include <span>
 
 #include "workload/generate/random.hpp"
@@ -61,6 +62,11 @@ struct Worker {
   alignas(16) char helper_stack[1 << 16];     // of a process that shares the address space
   alignas(16) char alternate_stack[1 << 16];  // of signal handlers
 };
+
+// Held shared while a child is alive, exclusively to close a userfaultfd. A child has copies of all
+// descriptors: were the last one that we know closed meanwhile, the child's copy would keep the
+// events of its own calls pending, and nobody would read them.
+inline std::shared_mutex files_in_children;
 
 struct Call;
 
