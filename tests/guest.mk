@@ -55,6 +55,28 @@ load-unload-test: $(guest-test-dir)/guest-tests $(KMOD) $(VM_READY) ## load and 
 		--payload $(guest-test-dir)/load-payload --out $(guest-test-dir)/load -- \
 		bash /opt/svma/load_unload.sh /opt/svma/svma.ko /results/load_unload.xml
 
+# Random sequences of all mm calls, by one thread and by four: SEEDS:STEPS-OF-EACH.
+GENERATE_SEED ?= 1
+GENERATE_SHORT ?= 20:2000
+GENERATE_SHORT_THREADS ?= 6:2000
+SOAK ?= 110:10000
+SOAK_THREADS ?= 20:5000
+
+# $(call generate,folder,seeds:steps,more options)
+generate = $(SUBMAKE) run-now OUT=$(B)/tests/$(1) CMD='svma generate --seed $(GENERATE_SEED) \
+	--seeds $(word 1,$(subst :, ,$(2))) --ops $(word 2,$(subst :, ,$(2))) $(3)'
+
+.PHONY: generate-test soak
+generate-test: $(VM_READY) ## random sequences of all mm calls, checked in a guest
+	+$(Q)$(call generate,generate,$(GENERATE_SHORT))
+	+$(Q)$(call generate,generate-threads,$(GENERATE_SHORT_THREADS),--threads 4)
+
+soak: $(VM_READY) ## the long form: more than a million steps; TIMEOUT=7200 for slow machines
+	$(Q)rm -f $(B)/tests/soak/verdict.json $(B)/tests/soak-threads/verdict.json
+	+$(Q)$(call generate,soak,$(SOAK)) || true # the figures below say what is wrong
+	+$(Q)$(call generate,soak-threads,$(SOAK_THREADS),--threads 4) || true
+	$(Q)tests/soak-figures $(B)/tests/soak/verdict.json $(B)/tests/soak-threads/verdict.json
+
 abi-test: $(B)/tests/abi/padding.o $(B)/tests/abi/layout.o $(B)/tests/abi/layout_cxx.o ## check the frozen layout of uapi/svma.h
 	@:
 

@@ -31,6 +31,7 @@ struct GenerateOptions {
   double timeout_s = 0;
   bool shrink = false;
   size_t most_runs = 60;
+  std::string kind;  // "operation:field"; empty: any
   std::string json_file;
 };
 
@@ -42,6 +43,7 @@ struct Kind {
   explicit Kind(const Finding& finding)
       : operation(finding.operation), field(finding.difference.field) {}
   bool operator==(const Kind&) const = default;
+  std::string text() const { return operation + ':' + field; }
 };
 
 // The generator's command line for some seeds, all steps.
@@ -67,11 +69,11 @@ CheckReport check_command(const GenerateOptions& options, std::vector<std::strin
   return run_check(check);
 }
 
-// The first finding that names its step.
-std::optional<Finding> first_finding(const CheckReport& report) {
+// The first finding that names its step; of this kind, unless it is empty.
+std::optional<Finding> first_finding(const CheckReport& report, const std::string& kind) {
   for (const auto* list : {&report.divergences, &report.unmodelled}) {
-    const auto found = std::find_if(list->begin(), list->end(), [](const Finding& finding) {
-      return finding.step.has_value();
+    const auto found = std::find_if(list->begin(), list->end(), [&kind](const Finding& finding) {
+      return finding.step.has_value() && (kind.empty() || Kind(finding).text() == kind);
     });
     if (found != list->end()) return *found;
   }
@@ -167,8 +169,13 @@ int generate(const GenerateOptions& options, bool json) {
   if (report.exit_status.value_or(0) != 0)
     throw Error("{} ended with status {} and did not execute all steps", kGenerator,
                 *report.exit_status);
-  Json more = Json::object();
-  const auto finding = first_finding(report);
+  const uint64_t steps = uint64_t{options.seeds} * options.ops;
+  Json more = {{"generator",
+                {{"seed", options.seed},
+                 {"seeds", options.seeds},
+                 {"steps", steps},
+                 {"threads", options.threads}}}};
+  const auto finding = first_finding(report, options.kind);
   if (options.shrink && finding) {
     Json shrunk = Reproducer(options, *finding).shrink();
     if (shrunk["reproduced"]) shrunk["described"] = described(shrunk["command"].get<std::string>());
@@ -199,6 +206,8 @@ void add_generate(CLI::App& app, Invocation& invocation) {
   command->add_option("--timeout", options->timeout_s, "Kill a run after so many seconds");
   command->add_flag("--shrink", options->shrink,
                     "Find a minimal sequence that shows the first finding again");
+  command->add_option("--kind", options->kind,
+                      "With --shrink: the first finding of this kind, as in mprotect:layout");
   command->add_option("--runs", options->most_runs, "With --shrink: at most so many runs")
       ->capture_default_str();
   command->add_option("--json-file", options->json_file,

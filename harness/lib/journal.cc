@@ -87,6 +87,7 @@ std::string extent_text(const svma_extent& vma, uint64_t start, uint64_t end) {
 
 std::string afterwards(const svma_journal_entry& entry) {
   if (entry.start == entry.end) return "";
+  if (about_the_whole(entry)) return "a layout in " + range_text(entry.start, entry.end);
   std::string text;
   for (const svma_extent& vma : extents(entry))
     text += (text.empty() ? "" : ", ") + extent_text(vma, entry.start, entry.end);

@@ -35,6 +35,11 @@ std::string details_text(const svma_report& report) {
   return text;
 }
 
+bool same_history(const Finding& a, const Finding& b) {
+  return a.mm_id == b.mm_id && !a.before.empty() && !b.before.empty() &&
+         a.before.back().id == b.before.back().id;
+}
+
 std::string before_text(const Finding& finding) {
   if (finding.before.empty()) return "";
   std::string text = "  the last operations, times relative to the last one\n";
@@ -164,12 +169,22 @@ std::string finding_text(const Finding& finding) {
   text += '\n' + operation_text(finding);
   text += fmt::format("  shadow    {}\n  live      {}\n", difference.shadow, difference.live);
   if (finding.report) text += details_text(*finding.report);
-  return text + before_text(finding);
+  return text;
+}
+
+std::string findings_text(std::span<const Finding> findings) {
+  std::string text;
+  for (size_t i = 0; i < findings.size(); ++i) {
+    text += finding_text(findings[i]);
+    // Several differences after one operation have one history.
+    if (i + 1 == findings.size() || !same_history(findings[i], findings[i + 1]))
+      text += before_text(findings[i]);
+  }
+  return text;
 }
 
 std::string report_text(const CheckReport& report) {
-  std::string text;
-  for (const Finding& finding : report.divergences) text += finding_text(finding);
+  std::string text = findings_text(report.divergences);
   const Verdict verdict = verdict_of(report.harness, report.module.counts);
   if (verdict.divergent > report.divergences.size())
     text += fmt::format("and {} more divergences\n", verdict.divergent - report.divergences.size());

@@ -29,8 +29,11 @@ std::string verdict_line(const Verdict& verdict);
 // The report of a check, without the verdict line.
 std::string report_text(const CheckReport& report);
 
-// One finding in a few lines.
+// One finding in a few lines, without the operations before it.
 std::string finding_text(const Finding& finding);
+
+// Findings, and after each group of them that followed the same operation the last operations.
+std::string findings_text(std::span<const Finding> findings);
 
 // Lines like those of /proc/PID/maps.
 std::string maps_text(const Layout& layout);

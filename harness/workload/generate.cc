@@ -7,6 +7,8 @@
 // runs in a process of its own. A thread's name says the step it is in: lib/step_name.hpp.
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -36,6 +38,7 @@ using std::chrono::steady_clock;
 
 constexpr int kExitFailed = 2;
 constexpr int kExitTimeout = 4;
+constexpr unsigned kMaxThreads = 64;
 
 struct Options {
   uint32_t seed = 1;
@@ -57,23 +60,24 @@ struct Options {
 
 // What a seed chooses for its whole run.
 struct Mode {
-  bool huge;               // huge ranges, and then little memory may be locked
-  bool bottom_up;          // the layout of old, by personality
-  bool read_implies_exec;  // likewise
-  uint64_t lock_limit;     // RLIMIT_MEMLOCK, bytes
+  bool huge;                // huge ranges, and then little memory may be locked
+  bool bottom_up;           // the layout of old, by personality
+  bool read_implies_exec;   // likewise
+  bool userfaultfd_events;  // a thread reads them
+  uint64_t lock_limit;      // RLIMIT_MEMLOCK, bytes
 
   explicit Mode(uint32_t seed) {
     Random random(mix(seed, ~0ull));
     huge = !random.one_in(4);
     bottom_up = random.one_in(4);
     read_implies_exec = random.one_in(10);
+    userfaultfd_events = random.one_in(4);
     const uint64_t limits[] = {64 * kPage, 8 * kMiB, huge ? 64 * kMiB : 512 * kMiB};
     lock_limit = random.pick(limits);
   }
 };
 
-// --- one seed, in its own process
-// ------------------------------------------------------------------
+// --- one seed, in its own process ---
 
 class SeedRun {
  public:
@@ -85,7 +89,9 @@ class SeedRun {
   void choose_calls();
   void choose_steps();
   void choose_limits();
+  void start_threads();
   void work(unsigned thread);
+  void read_events();
   void execute(uint32_t step, Worker& worker, Line& line);
   bool wanted(const char* name) const;
 
@@ -163,14 +169,17 @@ void SeedRun::execute(uint32_t step, Worker& worker, Line& line) {
     write_step_name({options_.seed, step}, name);
     prctl(PR_SET_NAME, name);
   }
-  Context context{program_, worker, Random(mix(options_.seed, step)), line};
+  Context context(program_, worker, line, step);
   line.add("seed {} step {} ", options_.seed, step);
   const Done done = run_step(context, program_.calls);
   add_result(line, done.result);
   if (line.enabled()) line.print();
   const uint64_t call = static_cast<uint64_t>(done.call - all_calls().data());
-  const int error = done.call->steady ? done.result.error : 0;
-  const uint64_t outcome = call * 1024 + static_cast<uint64_t>(error) * 2 + done.result.refused;
+  // When the reader of events gets to run is nobody's choice.
+  const bool steady = done.call->steady && !mode_.userfaultfd_events;
+  const int error = steady ? done.result.error : 0;
+  const uint64_t outcome =
+      call * 1024 + static_cast<uint64_t>(error) * 2 + (steady && done.result.refused);
   digest_ += mix(step, outcome);
   executed_ += 1;
   failed_ += done.result.error != 0;
@@ -191,24 +200,53 @@ void SeedRun::work(unsigned thread) {
   ended_.notify_all();
 }
 
+void SeedRun::start_threads() {
+  auto start = [](auto function) { std::thread(function).detach(); };
+  for (unsigned i = 1; i < options_.threads; ++i)
+    start([this, i] {
+      work(i);
+      for (;;) pause();
+    });
+  const unsigned readers = mode_.userfaultfd_events ? 1 : 0;
+  if (readers != 0) start([this] { read_events(); });
+  const unsigned others = options_.threads - 1 + readers;
+  for (unsigned waiting; (waiting = waiting_) < others;) waiting_.wait(waiting);
+}
+
+// Takes the events of all userfaultfds: until it does, the call that made one waits. A descriptor
+// that is gone, or is another file by now, does no harm.
+void SeedRun::read_events() {
+  ++waiting_;
+  waiting_.notify_all();
+  for (;;) {
+    pollfd polled[2 * kMaxThreads];
+    nfds_t count = 0;
+    for (const auto& worker : workers_)
+      for (const auto& fd : worker->uffd) polled[count++] = {fd, POLLIN, 0};
+    poll(polled, count, 1);
+    for (nfds_t i = 0; i < count; ++i) {
+      uffd_msg message;
+      if (!(polled[i].revents & POLLIN)) continue;
+      if (read(polled[i].fd, &message, sizeof(message)) != sizeof(message)) continue;
+      // The descriptor of a fork's child: closing it unregisters all of the child's ranges.
+      if (message.event == UFFD_EVENT_FORK) close(static_cast<int>(message.arg.fork.ufd));
+    }
+  }
+}
+
 int SeedRun::run() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   choose_calls();
   choose_steps();
-  program_.verbose = options_.verbose;
+  program_.seed = options_.seed;
+  program_.userfaultfd_events = mode_.userfaultfd_events;
   program_.world.set_up(mode_.huge);
   choose_limits();  // threads inherit capabilities and personality
   for (unsigned i = 0; i < options_.threads; ++i) {
     workers_.push_back(std::make_unique<Worker>());
     lines_.push_back(std::make_unique<Line>(options_.verbose));
   }
-  for (unsigned i = 1; i < options_.threads; ++i) {
-    std::thread([this, i] {
-      work(i);
-      for (;;) pause();
-    }).detach();
-  }
-  while (waiting_ + 1 < options_.threads) waiting_.wait(waiting_);
+  start_threads();
   volatile char stack[256 * 1024];  // faulted in now, while no limit is low
   for (size_t i = 0; i < sizeof(stack); i += kPage) stack[i] = 0;
   program_.world.keep_what_is_mapped();
@@ -225,8 +263,7 @@ int SeedRun::run() {
   _exit(0);
 }
 
-// --- all seeds
-// -------------------------------------------------------------------------------------
+// --- all seeds ---
 
 // The system-wide limit of VMAs per process, put back at the end.
 class MapCountLimit {
@@ -360,7 +397,7 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--threads", options.threads,
                  "Threads per seed; step N belongs to thread N mod THREADS")
-      ->check(CLI::Range(1, 64))
+      ->check(CLI::Range(1u, kMaxThreads))
       ->capture_default_str();
   app.add_option("--only", options.only, "Only these calls")->delimiter(',');
   app.add_option("--skip", options.skip, "Not these calls")->delimiter(',');

@@ -48,11 +48,11 @@ unsigned int svma_detail_stack(const struct svma_detail *detail, char (*out)[SVM
 		if (!n && within_module(detail->stack[i], THIS_MODULE))
 			continue;
 		snprintf(out[n], SVMA_FRAME_LENGTH, "%pB", (void *)detail->stack[i]);
-		if (!n && is_machinery(out[n]))
-			continue;
-		/* What has no symbol would be printed as an address. */
+		/* What has no symbol would be printed as an address; first of all that is a trampoline. */
 		if (out[n][0] == '0')
 			strscpy(out[n], "?", SVMA_FRAME_LENGTH);
+		if (!n && (out[n][0] == '?' || is_machinery(out[n])))
+			continue;
 		n++;
 	}
 	if (n < room)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // libFuzzer: bytes become operations on an AddressSpace and on the naive model. After every
-// operation both are compared whole and the verifier runs; allocations fail on command. Everything
-// stays within kPages pages, so that operations meet each other.
+// operation both are compared whole and the verifier runs. Some operations are tried with their
+// first allocation failing, then their second, and so on until none fails. Everything stays within
+// kPages pages, so that operations meet each other.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -13,14 +14,18 @@
 #include "os_services.hpp"
 #include "vma/address_space.hpp"
 #include "vma/verify.hpp"
+#include "vma/vmacache.hpp"
 
 namespace svma {
 namespace {
 
-constexpr u64 kBase = 0x200000;    // bytes; the space below is a gap that searches may use
+// In bytes; the space below is a gap that searches may use. The playground lies across 2 MiB, where
+// the slot of a vmacache changes.
+constexpr u64 kBase = 0x1e0000;
 constexpr u64 kPages = 96;         // the playground
 constexpr u64 kGuardPages = 5;     // small, so that guard gaps matter
 constexpr unsigned kMaxVmas = 48;  // bounds the time for one input
+constexpr unsigned kTasks = 3;     // that look up through caches of their own
 
 // The input, byte by byte; behind its end come zeros.
 class Bytes {
@@ -69,9 +74,22 @@ class Session {
   void step() {
     ++steps_;
     const u64 op = bytes_.next();
-    // One operation in eight has its first or second allocation fail.
-    test::fail_allocation((op >> 5) == 7 ? 1 + (op & 1) : 0);
-    switch (op % 11) {
+    if (op >> 5 != 7) return operate(op % kOperations);
+    const Bytes arguments = bytes_;
+    for (std::uint64_t nth = 1;; ++nth) {
+      bytes_ = arguments;
+      test::fail_allocation(nth);
+      operate(op % kOperations);
+      if (test::allocations_asked() < nth) break;  // none failed
+      compare();
+    }
+    test::fail_allocation(0);
+  }
+
+  static constexpr unsigned kOperations = 15;
+
+  void operate(u64 op) {
+    switch (op) {
       case 0:
       case 1:
         return insert();
@@ -90,8 +108,16 @@ class Session {
         return set_flags();
       case 9:
         return find();
-      default:
+      case 10:
         return search();
+      case 11:
+        return adjust();
+      case 12:
+        return copy();
+      case 13:
+        return set_bounds();
+      default:
+        return find_cached();
     }
   }
 
@@ -226,10 +252,14 @@ class Session {
       where = part_of(vma, choice >> 1);
       attrs = vma->attrs;
       attrs.vm_pgoff = vma->attrs.vm_pgoff + AddrRange{vma->vm_start, where.start}.pages();
-      attrs.vm_flags = draw_flags(bytes_.below(16));
+      const u64 change = bytes_.next();
+      attrs.vm_flags = draw_flags(change & 15);
+      if (change >> 4 == 1) attrs.vm_policy ^= 1;
+      if (change >> 4 == 2) attrs.uffd_ctx ^= 1;
+      if (change >> 4 == 3) attrs.anon_name ^= 1;
       // The kernel has excluded "no change" before, and a change of soft-dirty alone does not get
       // here.
-      if (((attrs.vm_flags ^ vma->attrs.vm_flags) & ~kVmSoftDirty) == 0) return;
+      if (((attrs.vm_flags ^ vma->attrs.vm_flags) & ~kVmSoftDirty) == 0 && change >> 4 == 0) return;
     }
     Vma* prev = nullptr;
     Vma* const at = mm_.find_vma_prev(where.start, &prev);
@@ -300,6 +330,132 @@ class Session {
     model_.expand(index, where.start.value(), where.end.value(), vma->attrs.vm_pgoff.value(),
                   over_next);
     mm_.vma_expand(vma, where, vma->attrs.vm_pgoff, next);
+  }
+
+  // Counters are the caller's: moves them by as much as `change` moves what the model counts.
+  template <class Function>
+  void accounting_for(Function change) {
+    const Accounting before = model_.count();
+    change();
+    const Accounting after = model_.count();
+    Accounting& kept = mm_.acct();
+    kept.total_vm += after.total_vm - before.total_vm;
+    kept.data_vm += after.data_vm - before.data_vm;
+    kept.exec_vm += after.exec_vm - before.exec_vm;
+    kept.stack_vm += after.stack_vm - before.stack_vm;
+    kept.locked_vm += after.locked_vm - before.locked_vm;
+  }
+
+  // vma_adjust() where VMAs above change, too.
+  void adjust() {
+    what_ = "adjust";
+    std::size_t index = 0;
+    Vma* const vma = draw_vma(&index);
+    const u64 form = bytes_.below(5);
+    const u64 choice = bytes_.next();
+    Vma* const next = vma ? AddressSpace::next(vma) : nullptr;
+    if (!next) return;
+    const PageOffset pgoff = vma->attrs.vm_pgoff;
+    const VirtAddr start = vma->vm_start;
+    accounting_for([&] {
+      if (form == 0 && next->pages() > PageCount(1)) {  // case 5
+        const VirtAddr end = next->vm_start + PageCount(1 + choice % (next->pages().value() - 1));
+        model_.move_boundary(index, end.value());
+        mm_.vma_adjust(vma, {start, end}, pgoff, nullptr, vma);
+      } else if (form == 1 && vma->vm_end == next->vm_start && vma->pages() > PageCount(1)) {
+        const VirtAddr end = start + PageCount(1 + choice % (vma->pages().value() - 1));  // case 4
+        model_.move_boundary(index, end.value());
+        mm_.vma_adjust(vma, {start, end}, pgoff, nullptr, next);
+      } else if (form == 2) {  // cases 1, 7
+        model_.swallow(index, 1);
+        mm_.vma_adjust(vma, {start, next->vm_end}, pgoff, nullptr, vma);
+      } else if (form == 3 && AddressSpace::next(next)) {  // case 6
+        model_.swallow(index, 2);
+        mm_.vma_adjust(vma, {start, AddressSpace::next(next)->vm_end}, pgoff, nullptr, vma);
+      } else if (form == 4) {  // case 8
+        model_.yield(index);
+        mm_.vma_adjust(vma, {start, next->vm_end}, pgoff, nullptr, next);
+        require(mm_.find_vma(start) == next, "adjust: the wrong VMA gained");
+      }
+    });
+  }
+
+  // New bounds between the neighbours, by vma_adjust() or directly; a stack that exec moves.
+  void set_bounds() {
+    what_ = "set_bounds";
+    std::size_t index = 0;
+    Vma* const vma = draw_vma(&index);
+    const u64 choice = bytes_.next();
+    const u64 first = bytes_.next();
+    const u64 pages = bytes_.next();
+    if (!vma) return;
+    const Vma* const below = AddressSpace::prev(vma);
+    const Vma* const above = AddressSpace::next(vma);
+    const AddrRange room{below ? below->vm_end : VirtAddr(kBase),
+                         above ? above->vm_start : VirtAddr(kBase + (kPages + 16) * kPageSize)};
+    if (room.empty()) return;
+    const VirtAddr start = room.start + PageCount(first % room.pages().value());
+    const PageCount most = AddrRange{start, room.end}.pages();
+    const AddrRange where{start, start + PageCount(1 + pages % most.value())};
+    const PageOffset pgoff(vma->attrs.vm_pgoff.value() + start.page_number() -
+                           vma->vm_start.page_number());
+    accounting_for([&] {
+      model_.set_bounds(index, where.start.value(), where.end.value());
+      if (choice & 1) {
+        mm_.set_bounds(vma, where, pgoff);
+      } else {
+        mm_.vma_adjust(vma, where, pgoff, nullptr, vma);
+      }
+    });
+  }
+
+  void copy() {
+    what_ = "copy";
+    std::size_t index = 0;
+    Vma* const source = draw_vma(&index);
+    const u64 choice = bytes_.next();
+    AddrRange to = draw_range();
+    if (!source || mm_.map_count() >= kMaxVmas) return;
+    const AddrRange source_range = source->range();
+    const Vma* const below = AddressSpace::prev(source);
+    if (choice & 4) {
+      to = {source_range.end, source_range.end + to.pages()};
+    } else if ((choice & 8) && below && below->vm_end < source->vm_start) {
+      to = {below->vm_end, source->vm_start};
+    }
+    const PageCount from((choice >> 3) % source->pages().value());
+    const CopyRequest request{.to = to,
+                              .pgoff = source->attrs.vm_pgoff + from,
+                              .anonymous = (choice & 1) != 0,
+                              .keep_source = (choice & 2) != 0};
+    VmaReserve reserve;
+    const bool filled = reserve.fill(1).ok();
+    test::NaiveModel copied = model_;
+    const auto outcome = copied.copy(index, to.start.value(), to.end.value(), request.pgoff.value(),
+                                     request.anonymous, request.keep_source);
+    const bool possible = outcome == test::NaiveModel::Copied::kMerged ||
+                          (outcome == test::NaiveModel::Copied::kNew && filled);
+    Vma* vma = source;
+    const Result<Vma*> result = mm_.copy_vma(&vma, request, reserve);
+    require(result.ok() == possible, "copy: result differs");
+    require(vma == mm_.find_vma(source_range.start), "copy: the source is not where it was");
+    if (!possible) return;
+    require(*result == mm_.find_vma(to.start), "copy: the result is another VMA");
+    accounting_for([&] { model_ = copied; });
+  }
+
+  // Some tasks, and the cache of old, look up; one of them may have come from exec.
+  void find_cached() {
+    what_ = "find_cached";
+    const u64 choice = bytes_.next();
+    if (choice & 8) tasks_[choice % kTasks].set_mm(&mm_);
+    for (unsigned i = 0; i < kTasks; ++i) {
+      if (choice >> 4 & (1u << i)) continue;
+      const VirtAddr addr(kBase + bytes_.below(kPages) * kPageSize + (choice & 7));
+      require(find_vma_cached(mm_, tasks_[i], addr) == mm_.find_vma(addr), "vmacache differs");
+    }
+    const VirtAddr addr(kBase + bytes_.below(kPages) * kPageSize);
+    require(find_vma_mmap_cached(mm_, addr) == mm_.find_vma(addr), "mmap_cache differs");
   }
 
   void set_flags() {
@@ -380,6 +536,7 @@ class Session {
   Bytes bytes_;
   AddressSpace mm_;
   test::NaiveModel model_;
+  VmaCache tasks_[kTasks] = {VmaCache(&mm_), VmaCache(&mm_), VmaCache(&mm_)};
   const char* what_ = "";
   unsigned steps_ = 0;
 };

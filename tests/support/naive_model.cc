@@ -174,6 +174,58 @@ void NaiveModel::expand(std::size_t index, u64 start, u64 end, u64 pgoff, bool o
   erase(index + 1);
 }
 
+void NaiveModel::inherit(VmaAttrs& heir, const VmaAttrs& from) const {
+  if (heir.anon_vma) return;
+  heir.anon_vma = from.anon_vma;
+  heir.anon_singular = from.anon_singular;
+}
+
+void NaiveModel::move_boundary(std::size_t index, u64 addr) {
+  NaiveVma& vma = vmas_[index];
+  NaiveVma& next = vmas_[index + 1];
+  const bool vma_gains = addr > next.start;
+  inherit(vma_gains ? vma.attrs : next.attrs, vma_gains ? next.attrs : vma.attrs);
+  next.attrs = attrs_from(next, addr);
+  next.start = addr;
+  vma.end = addr;
+}
+
+void NaiveModel::swallow(std::size_t index, std::size_t count) {
+  for (; count > 0; --count) {
+    inherit(vmas_[index].attrs, vmas_[index + 1].attrs);
+    vmas_[index].end = vmas_[index + 1].end;
+    erase(index + 1);
+  }
+}
+
+void NaiveModel::yield(std::size_t index) {
+  NaiveVma& next = vmas_[index + 1];
+  inherit(next.attrs, vmas_[index].attrs);
+  next.start = vmas_[index].start;
+  next.attrs.vm_pgoff = vmas_[index].attrs.vm_pgoff;
+  erase(index);
+}
+
+void NaiveModel::set_bounds(std::size_t index, u64 start, u64 end) {
+  vmas_[index].attrs = attrs_from(vmas_[index], start);
+  vmas_[index].start = start;
+  vmas_[index].end = end;
+}
+
+NaiveModel::Copied NaiveModel::copy(std::size_t index, u64 start, u64 end, u64 pgoff,
+                                    bool anonymous, bool keep) {
+  if (!free_range(start, end)) return Copied::kOccupied;
+  const NaiveVma source = vmas_[index];
+  NaiveVma fresh{start, end, source.attrs};
+  fresh.attrs.vm_pgoff = PageOffset(pgoff);
+  const bool untouched = anonymous && !source.attrs.anon_vma;
+  if (untouched) fresh.attrs.vm_pgoff = PageOffset(start / kPageSize);
+  const bool beside = source.end == start || end == source.start;
+  if (!(untouched && keep && beside) && merge(start, end, fresh.attrs)) return Copied::kMerged;
+  insert(fresh);
+  return Copied::kNew;
+}
+
 u64 NaiveModel::guarded_start(const NaiveVma& vma) const {
   if ((vma.attrs.vm_flags & kVmGrowsDown) == 0) return vma.start;
   return vma.start < stack_guard_gap_ ? 0 : vma.start - stack_guard_gap_;

@@ -50,6 +50,18 @@ class NaiveModel {
   // vma_expand over the VMA above (if `over_next`) to `start`, `end`.
   void expand(std::size_t index, u64 start, u64 end, u64 pgoff, bool over_next);
 
+  // vma_adjust in its forms: the VMA and the next one meet at `addr` instead; the VMA covers the
+  // `count` next ones as well; the next one takes its place; it is alone in getting new bounds. The
+  // gaining VMA takes over an anon_vma if it has none.
+  void move_boundary(std::size_t index, u64 addr);
+  void swallow(std::size_t index, std::size_t count);
+  void yield(std::size_t index);
+  void set_bounds(std::size_t index, u64 start, u64 end);
+
+  // What mremap does with the VMA before it unmaps it. `pgoff` is that of the first page copied.
+  enum class Copied { kOccupied, kMerged, kNew };
+  Copied copy(std::size_t index, u64 start, u64 end, u64 pgoff, bool anonymous, bool keep);
+
   std::optional<u64> lowest_fit(const UnmappedAreaInfo& info) const;
   std::optional<u64> highest_fit(const UnmappedAreaInfo& info) const;
   bool fits_at(u64 addr, const UnmappedAreaInfo& info) const;
@@ -69,6 +81,7 @@ class NaiveModel {
     u64 end;
   };
   std::vector<Gap> gaps() const;
+  void inherit(VmaAttrs& heir, const VmaAttrs& from) const;
   u64 guarded_start(const NaiveVma& vma) const;
 
   std::vector<NaiveVma> vmas_;

@@ -38,6 +38,10 @@ expect Subcommand_Unknown "see svma --help" svma no-such-subcommand
 expect Pid_DoesNotExist "no such process" svma check -p 99999
 expect Pid_KernelThread "kernel thread" svma check -p 2
 expect Maps_PidDoesNotExist "no such process" svma maps 99999
+expect Journal_NotTracked "no journal, since nobody tracks it" svma journal $$
+expect Journal_MmUnknown "mm 999999: no journal" svma journal --mm 999999
+expect Journal_NoProcess "give a process" svma journal
+expect Journal_FileNotWritable "cannot be written" svma check --journal /no/such/dir/x -- true
 expect Tree_KernelThread "kernel thread" svma tree 2
 expect Pid_NotANumber "see svma --help" svma maps abc
 expect Pid_Negative "see svma --help" svma maps -- -5

@@ -75,11 +75,33 @@ busy() {
   rmmod svma || echo 'rmmod failed after close'
 }
 
+# Journals of a process that runs and of one that has ended must not keep the module.
+journals() {
+  local pid
+  insmod "$module" "$@" || { echo 'insmod failed'; return; }
+  sleep 100 &
+  pid=$!
+  echo $pid >$debugfs/track
+  echo $$ >$debugfs/track
+  sleep 0.5
+  if [ $# = 0 ]; then
+    grep -q '^1 seq 1 .* attach' $debugfs/$pid/journal || echo "journal says: $(head -n 3 $debugfs/$pid/journal)"
+  else
+    [ -z "$(cat $debugfs/$pid/journal)" ] || echo 'there are entries'
+  fi
+  kill $pid
+  wait $pid 2>/dev/null
+  sleep 0.2
+  rmmod svma || echo 'rmmod failed'
+}
+
 loaded && rmmod svma
 verdict LoadUnload_TwentyTimes_Works "$(times 2>&1)"
 verdict LoadUnload_TwentyTimesUnderTrackedStress_Works "$(times_under_load 2>&1)"
 verdict Load_AlreadyLoaded_FailsCleanly "$(twice 2>&1)"
 verdict Unload_DescriptorOpen_Busy "$(busy 2>&1)"
+verdict Unload_JournalsHeld_Works "$(journals 2>&1)"
+verdict Load_JournalOff_NoEntries "$(journals journal_entries=0 2>&1)"
 printf '<testsuites tests="%d" failures="%d" disabled="0" errors="0" name="load_unload"></testsuites>\n' \
   $((passed + failed)) $failed >"$report"
 echo "load_unload: $passed passed, $failed failed"

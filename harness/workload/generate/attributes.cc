@@ -90,13 +90,16 @@ Range several(Context& context) {
   return range;
 }
 
+constexpr uint64_t kEvents = UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |
+                             UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP;
+
 // Missing pages must not block anybody: every access to them ends with SIGBUS or EFAULT.
-int open_userfaultfd() {
+int open_userfaultfd(uint64_t events) {
   int fd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
   if (fd < 0)
     fd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY));
   if (fd < 0) return -1;
-  uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS, .ioctls = 0};
+  uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS | events, .ioctls = 0};
   if (ioctl(fd, UFFDIO_API, &api) == 0) return fd;
   const int error = errno;
   close(fd);
@@ -218,8 +221,8 @@ Result call_process_madvise(Context& context) {
 
 Result call_mlock(Context& context) {
   const Range range = several(context);
-  const uint64_t modes[] = {0, MLOCK_ONFAULT, MLOCK_ONFAULT, 4};
-  const uint64_t flags = context.random.pick(modes);
+  const uint64_t modes[] = {0, MLOCK_ONFAULT};
+  const uint64_t flags = context.random.one_in(20) ? 4 : context.random.pick(modes);
   context.line.add("mlock2({:#x}, {:#x}, {})", range.start, range.size, flags);
   return result_of(syscall(SYS_mlock2, range.start, range.size, flags));
 }
@@ -285,17 +288,23 @@ Result call_set_mempolicy(Context& context) {
 }
 
 Result call_userfaultfd(Context& context) {
-  int& fd = context.worker.uffd[context.random.below(2)];
+  std::atomic<int>& fd = context.random.pick(context.worker.uffd);
+  // A child works on its parent's memory through the parent's descriptor. Were it to close it, the
+  // parent would not know that its own copy is still open, with events that nobody reads.
+  if (context.child)
+    return context.random.one_in(3) ? unregister_range(context, fd) : register_range(context, fd);
   if (fd < 0) {
-    context.line.add("userfaultfd() ");
-    fd = open_userfaultfd();
+    const uint64_t events =
+        context.program.userfaultfd_events ? context.random.some_of(kEvents) : 0;
+    context.line.add("userfaultfd({:#x}) ", events);
+    fd = open_userfaultfd(events);
     if (fd < 0) return result_of(-1);
     return register_range(context, fd);
   }
   switch (context.random.below(8)) {
     case 0:
       context.line.add("close(userfaultfd)");
-      return result_of(close(std::exchange(fd, -1)));
+      return result_of(close(fd.exchange(-1)));
     case 1:
     case 2:
       return unregister_range(context, fd);

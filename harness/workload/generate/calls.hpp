@@ -14,6 +14,7 @@ Result call_brk(Context& context);
 Result call_remap_file_pages(Context& context);
 Result call_shmat(Context& context);
 Result call_shmdt(Context& context);
+Result call_aio(Context& context);
 Result call_sweep(Context& context);
 
 // attributes.cc: what changes attributes of mappings.

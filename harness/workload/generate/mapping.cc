@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "workload/generate/calls.hpp"
 #include "workload/generate/flags.hpp"
 
@@ -45,20 +47,24 @@ struct MmapArguments {
   uint64_t offset = 0;
 };
 
-// Where the mapping shall go: anywhere, near a hint, exactly there, exactly there if it is free.
 void draw_place(Context& context, MmapArguments& arguments) {
   Random& random = context.random;
-  arguments.range = context.range();
-  const uint64_t dice = random.below(20);
-  if (dice < 6) {
-    arguments.range.start = 0;
-  } else if (dice < 9) {
-    if (random.one_in(4))
-      arguments.range.start = context.world().stack_low() - random.below(512) * kPage;
-  } else if (dice < 18) {
-    arguments.flags |= MAP_FIXED;
-  } else {
-    arguments.flags |= MAP_FIXED_NOREPLACE;
+  const Place place = context.draw_place(random);
+  arguments.range = place.range;
+  switch (place.kind) {
+    case Place::kAnywhere:
+      arguments.range.start = 0;
+      break;
+    case Place::kHint:
+      if (random.one_in(4))
+        arguments.range.start = context.world().stack_low() - random.below(512) * kPage;
+      break;
+    case Place::kFixed:
+      arguments.flags |= MAP_FIXED;
+      break;
+    case Place::kIfFree:
+      arguments.flags |= MAP_FIXED_NOREPLACE;
+      break;
   }
   if (context.world().has_huge() && random.one_in(30)) {
     const uint64_t sizes[] = {kGiB,       512 * kGiB, 2 * kTiB, 64 * kTiB,
@@ -129,7 +135,7 @@ Result call_mmap(Context& context) {
 Result call_munmap(Context& context) {
   Range range = context.range();
   // Over several mappings and holes.
-  if (context.random.one_in(6)) range.size *= context.random.between(2, 8);
+  if (context.random.one_in(12)) range.size *= context.random.between(2, 8);
   context.line.add("munmap({:#x}, {:#x})", range.start, range.size);
   if (!context.world().safe(range)) return kRefused;
   return result_of(syscall(SYS_munmap, range.start, range.size));
@@ -183,7 +189,8 @@ Result call_brk(Context& context) {
 
 Result call_remap_file_pages(Context& context) {
   Random& random = context.random;
-  const Range range = context.range();
+  Range range = context.range();
+  if (range.size > kPopulateLimit) range.size = kPopulateLimit;  // it populates what it maps
   const uint64_t prot = random.one_in(10) ? PROT_READ : 0;
   const uint64_t pgoff = random.below(kFilePages);
   const uint64_t flags = random.one_in(4) ? MAP_NONBLOCK : 0;
@@ -212,17 +219,31 @@ Result call_shmat(Context& context) {
   if (result.error == 0) {
     const auto address = static_cast<uint64_t>(result.value);
     context.remember(address, size);
-    context.worker.segments.set(random.next(), {address, size});
+    random.pick(context.worker.segments) = {address, size};
   }
   return result;
 }
 
 Result call_shmdt(Context& context) {
-  Range range = context.worker.segments.at(context.random.below(Slots::kCount));
+  Range range = context.random.pick(context.worker.segments);
   if (range.size == 0 || context.random.one_in(8)) range = context.range();
   context.line.add("shmdt({:#x})", range.start);
   if (!context.world().safe({range.start, range.size ? range.size : kPage})) return kRefused;
   return result_of(syscall(SYS_shmdt, range.start));
+}
+
+// The ring of asynchronous I/O is a mapping that the kernel makes and removes by itself.
+Result call_aio(Context& context) {
+  uint64_t& ring = context.random.pick(context.worker.aio);
+  if (ring != 0) {
+    context.line.add("io_destroy({:#x})", ring);
+    return result_of(syscall(SYS_io_destroy, std::exchange(ring, 0)));
+  }
+  const uint64_t events = context.random.between(1, 512);
+  context.line.add("io_setup({})", events);
+  const Result result = result_of(syscall(SYS_io_setup, events, &ring));
+  if (result.error == 0) context.remember(ring, 4 * kPage);
+  return result;
 }
 
 // A whole window and some slots are cleared now and then, so that the layout stays small.
@@ -230,7 +251,7 @@ Result call_sweep(Context& context) {
   Random& random = context.random;
   const auto id = static_cast<WindowId>(random.below(kWindows));
   Range window = context.world().window(id);
-  const bool reserve = id != kHeap && id != kGrow && random.one_in(2);
+  const bool reserve = id != kHeap && id != kGrow && !random.one_in(4);
   if (id == kHuge && !context.world().has_huge()) window = context.world().window(kSmall);
   context.line.add("sweep({:#x}, {:#x}, {})", window.start, window.size,
                    reserve ? "reserve" : "unmap");

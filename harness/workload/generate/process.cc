@@ -31,7 +31,9 @@ Result wait_for(pid_t pid) {
 
 [[noreturn]] void be_child(Context& context, uint64_t steps) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  _exit(static_cast<int>(run_inner_steps(context, steps)));
+  Context inner = context;
+  inner.child = true;
+  _exit(static_cast<int>(run_inner_steps(inner, steps)));
 }
 
 int helper_main(void* argument) { be_child(*static_cast<Context*>(argument), 4); }

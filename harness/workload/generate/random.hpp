@@ -2,6 +2,7 @@
 // Reproducible random numbers: the same seed draws the same numbers on every system.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -42,6 +43,10 @@ class Random {
 
   template <typename T, size_t N>
   const T& pick(const T (&values)[N]) {
+    return values[below(N)];
+  }
+  template <typename T, size_t N>
+  T& pick(std::array<T, N>& values) {
     return values[below(N)];
   }
 

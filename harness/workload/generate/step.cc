@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "workload/generate/calls.hpp"
 
@@ -17,7 +18,7 @@ namespace {
 constexpr Call kCalls[] = {
     // name, weight, compound, steady
     {"mmap", 220, false, true, call_mmap},
-    {"munmap", 90, false, true, call_munmap},
+    {"munmap", 60, false, true, call_munmap},
     {"mprotect", 110, false, true, call_mprotect},
     {"pkey", 20, false, true, call_pkey},
     {"mremap", 100, false, true, call_mremap},
@@ -25,17 +26,18 @@ constexpr Call kCalls[] = {
     {"process_madvise", 6, false, false, call_process_madvise},
     {"mlock", 40, false, false, call_mlock},
     {"munlock", 30, false, true, call_munlock},
-    {"mlockall", 4, false, false, call_mlockall},
-    {"munlockall", 5, false, true, call_munlockall},
-    {"lock_future", 6, true, false, call_lock_future},
+    {"mlockall", 2, false, false, call_mlockall},
+    {"munlockall", 3, false, true, call_munlockall},
+    {"lock_future", 3, true, false, call_lock_future},
     {"brk", 40, false, true, call_brk},
     {"mbind", 40, false, false, call_mbind},
     {"set_mempolicy", 6, false, true, call_set_mempolicy},
     {"userfaultfd", 30, false, true, call_userfaultfd},
-    {"prctl", 20, false, true, call_prctl},
-    {"remap_file_pages", 16, false, true, call_remap_file_pages},
+    {"prctl", 6, false, true, call_prctl},
+    {"remap_file_pages", 20, false, true, call_remap_file_pages},
     {"shmat", 16, false, true, call_shmat},
     {"shmdt", 12, false, true, call_shmdt},
+    {"aio", 8, false, false, call_aio},
     {"msync", 6, false, true, call_msync},
     {"mincore", 4, false, true, call_mincore},
     {"move_pages", 4, false, false, call_move_pages},
@@ -84,14 +86,67 @@ void Context::remember(uint64_t address, uint64_t size) {
   worker.slots.set(index, {address, page_up(size)});
 }
 
-Done run_step(Context& context, std::span<const Call* const> calls) {
+Place Context::draw_place(Random& its_random) const {
+  const uint64_t dice = its_random.below(20);
+  const Place::Kind kind = dice < 5    ? Place::kAnywhere
+                           : dice < 8  ? Place::kHint
+                           : dice < 18 ? Place::kFixed
+                                       : Place::kIfFree;
+  return {kind, world().range(its_random, worker.slots)};
+}
+
+// Looks back for a step that makes a mapping and draws its place once more: what a step works on
+// still follows from seed and step number alone, whether or not the earlier step was executed.
+std::optional<Range> earlier_range(const Context& context, uint32_t back) {
+  for (uint32_t step = context.step; back != 0 && step != 0; --back) {
+    Random random(mix(context.program.seed, --step));
+    if (draw_call(random, context.program.calls)->run != call_mmap) continue;
+    const Place place = context.draw_place(random);
+    if (place.kind == Place::kFixed || place.kind == Place::kIfFree) return place.range;
+  }
+  return std::nullopt;
+}
+
+Range Context::range() {
+  if (random.one_in(3)) return new_range();
+  const auto earlier = earlier_range(*this, static_cast<uint32_t>(random.between(1, 40)));
+  if (!earlier || earlier->size < kPage) return new_range();
+  Range range = *earlier;
+  const uint64_t pages = range.size / kPage;
+  switch (random.below(6)) {
+    case 0:  // its end and what follows
+      range.start += random.below(pages) * kPage;
+      break;
+    case 1: {  // a part
+      const uint64_t skipped = random.below(pages);
+      range = {range.start + skipped * kPage, random.between(1, pages - skipped) * kPage};
+      break;
+    }
+    default:
+      break;
+  }
+  return range;
+}
+
+Range Context::modest_range() {
+  const Range wanted = range();
+  const bool modest = wanted.start % kPage == 0 && wanted.size != 0 && wanted.size <= 64 * kMiB;
+  return modest ? wanted : world().modest_range(random, worker.slots);
+}
+
+const Call* draw_call(Random& random, std::span<const Call* const> calls) {
   uint64_t total = 0;
   for (const Call* call : calls) total += call->weight;
-  uint64_t dice = context.random.below(total);
+  uint64_t dice = random.below(total);
   size_t index = 0;
   while (dice >= calls[index]->weight) dice -= calls[index++]->weight;
+  return calls[index];
+}
+
+Done run_step(Context& context, std::span<const Call* const> calls) {
+  const Call* call = draw_call(context.random, calls);
   errno = 0;
-  return {calls[index], calls[index]->run(context)};
+  return {call, call->run(context)};
 }
 
 void add_result(Line& line, const Result& result) {

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <iterator>
@@ -52,8 +54,9 @@ inline Result result_of(int64_t value) { return {value, value == -1 ? errno : 0,
 // What belongs to one thread.
 struct Worker {
   Slots slots;
-  Slots segments;  // of System V
-  int uffd[2] = {-1, -1};
+  std::array<Range, 4> segments{};                 // of System V
+  std::array<std::atomic<int>, 2> uffd{{-1, -1}};  // the reader of events looks at them, too
+  std::array<uint64_t, 2> aio{};
   int pkey = -1;
   alignas(16) char helper_stack[1 << 16];     // of a process that shares the address space
   alignas(16) char alternate_stack[1 << 16];  // of signal handlers
@@ -61,23 +64,41 @@ struct Worker {
 
 struct Call;
 
-// What all steps share. Read-only while steps run.
+// What all steps share, and what their arguments depend on. Read-only while steps run.
 struct Program {
   World world;
   std::span<const Call* const> calls;   // those that are wanted
   std::span<const Call* const> simple;  // those among them that may be part of a compound step
-  bool verbose = false;
+  uint32_t seed = 0;
+  bool userfaultfd_events = false;  // somebody reads them, so that nobody waits for ever
+};
+
+// Where a mapping shall go: anywhere, near a hint, exactly there, exactly there if it is free.
+struct Place {
+  enum Kind { kAnywhere, kHint, kFixed, kIfFree } kind;
+  Range range;
 };
 
 struct Context {
   const Program& program;
   Worker& worker;
-  Random random;
   Line& line;
+  uint32_t step;
+  Random random;
+  bool child = false;  // another process: with files of its own, and perhaps with the same memory
+
+  Context(const Program& program, Worker& worker, Line& line, uint32_t step)
+      : program(program), worker(worker), line(line), step(step), random(mix(program.seed, step)) {}
 
   const World& world() const { return program.world; }
-  Range range() { return world().range(random, worker.slots); }
-  Range modest_range() { return world().modest_range(random, worker.slots); }
+  // A range that has nothing to do with other steps.
+  Range new_range() { return world().range(random, worker.slots); }
+  // What a step that makes a mapping draws first from its random numbers.
+  Place draw_place(Random& its_random) const;
+  // Where a recent step made a mapping, or a part of that, or a new range.
+  Range range();
+  // The same, never nonsense and never huge.
+  Range modest_range();
   // Remembers a mapping whose place the kernel chose; what the slot held before is unmapped.
   void remember(uint64_t address, uint64_t size);
 };
@@ -92,6 +113,9 @@ struct Call {
 
 // All there are.
 std::span<const Call> all_calls();
+
+// The call that `random` draws first. REQUIRES: calls isn't empty.
+const Call* draw_call(Random& random, std::span<const Call* const> calls);
 
 struct Done {
   const Call* call;

@@ -103,6 +103,12 @@ void World::keep_what_is_mapped() {
     while (std::getline(maps, line)) {
       uint64_t start = 0, end = 0;
       if (std::sscanf(line.c_str(), "%lx-%lx", &start, &end) != 2 || in_window(start)) continue;
+      // Nobody here needs the vDSO, and it is a mapping of its own kind.
+      if (line.ends_with("[vdso]") || line.ends_with("[vvar]")) {
+        if (vdso_.size == 0) vdso_.start = start;
+        vdso_.size = end - vdso_.start;
+        continue;
+      }
       if (line.ends_with("[stack]")) {
         start -= kStackRoom;
         stack_low_ = start;
@@ -167,7 +173,9 @@ Range World::modest_range(Random& random, const Slots& slots) const {
 
 Range World::range(Random& random, const Slots& slots) const {
   Range range = huge_ && random.one_in(14) ? in(kHuge, random) : modest_range(random, slots);
-  switch (random.below(60)) {
+  switch (random.below(80)) {
+    case 5:
+      return {vdso_.start + random.below(4) * kPage, random.between(1, 6) * kPage};
     case 0:
       range.start += random.between(1, kPage - 1);
       break;

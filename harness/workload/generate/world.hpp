@@ -69,7 +69,8 @@ class World {
   bool in_window(uint64_t address) const;
   bool has_huge() const { return huge_; }
 
-  // A range for a call: mostly aligned and in a window, sometimes a slot, sometimes nonsense.
+  // A range for a call: mostly aligned and in a window, sometimes a slot or the vDSO, sometimes
+  // nonsense.
   Range range(Random& random, const Slots& slots) const;
   // The same, never nonsense and never huge.
   Range modest_range(Random& random, const Slots& slots) const;
@@ -94,6 +95,7 @@ class World {
   size_t file_count_ = 0;
   int pidfd_ = -1;
   uint64_t stack_low_ = 0;
+  Range vdso_;  // and what belongs to it
   bool huge_ = false;
 };
 

@@ -27,10 +27,6 @@ constexpr VmFlags prot_bits(u64 prot) {
          ((prot & kProtExec) ? kVmExec : 0);
 }
 
-constexpr bool equal_but(VmFlags a, VmFlags b, VmFlags unknown) {
-  return ((a ^ b) & ~unknown) == 0;
-}
-
 }  // namespace
 
 void CallCheck::step(const svma_op& op, svma_verdict& verdict) {

@@ -45,6 +45,28 @@ VirtAddr lower_end(const AddressSpace& space, const void* mm, VirtAddr start) {
   return from;
 }
 
+// The start of the last VMA that is shown: the one above on either side, the higher of the two.
+VirtAddr upper_end(const AddressSpace& space, const void* mm, VirtAddr end) {
+  const Vma* vma = space.find_vma(end);
+  if (vma != nullptr && vma->vm_start < end) vma = AddressSpace::next(vma);
+  VirtAddr to = vma != nullptr ? vma->vm_start : end - 1;
+  svma_live_vma live;
+  for (u64 at = end.value(); svma_os_live_find(mm, at, &live) == 0; at = live.end) {
+    if (live.start < end.value()) continue;
+    if (live.start > to.value()) to = VirtAddr(live.start);
+    break;
+  }
+  return to;
+}
+
+// When `full` has no room left, takes from `other` what begins behind its end.
+void cut_behind(const svma_core_extent* full, u32 full_count, const svma_core_extent* other,
+                u32& other_count) {
+  if (full_count < SVMA_CORE_SIDE_EXTENTS) return;
+  while (other_count != 0 && other[other_count - 1].start >= full[full_count - 1].end)
+    --other_count;
+}
+
 bool in_a_range(const svma_scene& scene, const Vma& vma) {
   for (u32 i = 0; i < scene.ranges; ++i) {
     if (range_at(scene, i).overlaps({vma.vm_start, vma.vm_end})) return true;
@@ -102,20 +124,23 @@ void capture(svma_scene& scene, const AddressSpace& space, const void* mm, AddrR
   if (scene.captured != 0) return;
   scene.captured = 1;
   const VirtAddr from = lower_end(space, mm, around.start);
+  const VirtAddr to = upper_end(space, mm, around.end);
 
-  const Vma* vma = space.find_vma(from);
-  for (bool above = false; vma != nullptr && !above && scene.predicted < SVMA_CORE_SIDE_EXTENTS;
+  for (const Vma* vma = space.find_vma(from); vma != nullptr && vma->vm_start <= to;
        vma = AddressSpace::next(vma)) {
-    above = vma->vm_start >= around.end;
+    if (scene.predicted == SVMA_CORE_SIDE_EXTENTS) break;
     scene.predicted_map[scene.predicted++] = extent_of(*vma);
   }
   svma_live_vma live;
-  u64 at = from.value();
-  for (bool above = false; !above && scene.observed < SVMA_CORE_SIDE_EXTENTS; at = live.end) {
-    if (svma_os_live_find(mm, at, &live) != 0) return;
-    above = live.start >= around.end.value();
+  for (u64 at = from.value(); svma_os_live_find(mm, at, &live) == 0 && live.start <= to.value();
+       at = live.end) {
+    if (scene.observed == SVMA_CORE_SIDE_EXTENTS) break;
     scene.observed_map[scene.observed++] = extent_of(live);
   }
+  // Where one side had no room for more, the other ends, too: what is shown on one side only
+  // differs.
+  cut_behind(scene.predicted_map, scene.predicted, scene.observed_map, scene.observed);
+  cut_behind(scene.observed_map, scene.observed, scene.predicted_map, scene.predicted);
 }
 
 // Between two ranges may lie VMAs that were not touched: those are left out, and said to be.

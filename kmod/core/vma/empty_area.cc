@@ -37,7 +37,7 @@ Result<AddressSpace::EmptyArea> AddressSpace::empty_area(u64 min, u64 max, u64 s
   while (walk.vma()) {
     const u64 begin = walk.gap_start() > min ? walk.gap_start() : min;
     if (begin > max) return Status::error(kEBUSY);
-    const u64 end = walk.gap_end() - 1 < max ? walk.gap_end() : max + 1;  // exclusive
+    const u64 end = walk.gap_end() <= max ? walk.gap_end() : max + 1;  // exclusive
     if (end > begin && end - begin >= size) return EmptyArea{begin, begin + size - 1, walk.vma()};
     if (walk.advance()) walk.descend(worth);
   }

@@ -113,12 +113,21 @@ Finding finding_of_the_module() {
 }
 
 TEST(FindingText, OfTheModule_HasCallTaskMapsStackAndHistory) {
-  const std::string text = finding_text(finding_of_the_module());
+  const Finding finding = finding_of_the_module();
+  const std::string text = findings_text({&finding, 1});
   for (const char* part :
        {"divergence: flags of process 41", "after     munmap 12000-14000 = 0, by task 42 (worker)",
         "(write only here)", "predicted |AAA", "observed  |BBB", "stack     do_munmap+0x1/0x2",
         "__x64_sys_munmap+0x3/0x4", "munmap 0-0"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+}
+
+TEST(FindingsText, SameOperation_HistoryOnce) {
+  const Finding findings[] = {finding_of_the_module(), finding_of_the_module()};
+  const std::string text = findings_text(findings);
+  const size_t history = text.find("the last operations");
+  ASSERT_NE(history, std::string::npos);
+  EXPECT_EQ(text.find("the last operations", history + 1), std::string::npos);
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ class SceneTest : public ::testing::Test {
     op.kind = kind;
     op.map_count_limit = 65530;
     op.result = result;
+    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull};
     std::copy(args.begin(), args.end(), op.args);
     svma_verdict verdict{};
     svma_core_begin(shadow_, &op, &live_, &verdict);
@@ -159,6 +160,37 @@ TEST_F(SceneTest, End_VmaMissingLive_ObservedIsOneShorter) {
   EXPECT_EQ(observed(*verdict.scene), (Extents{{at(0), at(1)}, {at(5), at(6)}}));
 }
 
+// predicted  A BBBB AA C        observed  A BBBBB A C: both sides end with the same VMA.
+TEST_F(SceneTest, End_UpperNeighboursDiffer_BothSidesReachAsFar) {
+  live_.add(at(0), at(8), kMapped);
+  live_.add(at(8), at(9), kReadOnly);
+  load();
+  const auto verdict = apply(SVMA_CORE_MPROTECT, {at(2), at(4), kReadOnly}, [&] {
+    live_.vmas[0].end = at(2);
+    live_.add(at(2), at(5), kReadOnly);
+    live_.add(at(5), at(8), kMapped);
+  });
+  EXPECT_EQ(predicted(*verdict.scene),
+            (Extents{{at(0), at(2)}, {at(2), at(4)}, {at(4), at(8)}, {at(8), at(9)}}));
+  EXPECT_EQ(observed(*verdict.scene),
+            (Extents{{at(0), at(2)}, {at(2), at(5)}, {at(5), at(8)}, {at(8), at(9)}}));
+}
+
+// One side is full: what the other has beyond it is not shown as if it were missing there.
+TEST_F(SceneTest, End_OneSideFull_OtherEndsWithIt) {
+  for (svma_u64 i = 0; i < 10; ++i) live_.add(at(2 * i), at(2 * i + 1), kMapped);
+  load();
+  const auto verdict = apply(SVMA_CORE_MUNMAP, {at(0), at(18)}, [&] {
+    live_.vmas.clear();
+    live_.add(at(0), at(18), kReadOnly);
+    live_.add(at(18), at(19), kMapped);
+    live_.add(at(30), at(31), kMapped);
+  });
+  EXPECT_GE(verdict.divergent, 1u);
+  EXPECT_EQ(predicted(*verdict.scene), (Extents{{at(18), at(19)}}));
+  EXPECT_EQ(observed(*verdict.scene), (Extents{{at(0), at(18)}, {at(18), at(19)}}));
+}
+
 TEST_F(SceneTest, End_FlagsDiffer_CapturesThem) {
   live_.add(at(0), at(3), kMapped);
   load();
@@ -186,7 +218,10 @@ TEST_F(SceneTest, Release_CounterDiffers_CapturesTheLastOperation) {
   live_.add(at(0), at(4), kMapped);
   live_.add(at(50), at(51), kMapped);
   load();
-  apply(SVMA_CORE_MUNMAP, {at(2), at(4)}, [&] { live_.vmas[0].end = at(2); });
+  apply(SVMA_CORE_MUNMAP, {at(2), at(4)}, [&] {
+    live_.totals.hiwater_vm = live_.totals.total_vm;
+    live_.vmas[0].end = at(2);
+  });
   ++live_.totals.locked_vm;
   svma_verdict verdict{};
   svma_core_release(shadow_, &live_, 0, 1, &verdict);

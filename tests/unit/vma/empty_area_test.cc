@@ -91,6 +91,19 @@ TEST_F(EmptyArea, NothingMapped_GivesTheLimits) {
   EXPECT_EQ(highest(ask(2, 3, 9)), 7);
 }
 
+// Found by the generator: a hole that ends at address 0 is none.
+TEST_F(EmptyArea, SomethingMappedAtZero_NoHoleBelowIt) {
+  VmaReserve reserve;
+  ASSERT_TRUE(reserve.fill(1).ok());
+  Vma* const lowest_vma = reserve.take();
+  lowest_vma->vm_start = VirtAddr(0);
+  lowest_vma->vm_end = VirtAddr(kPageSize);
+  ASSERT_TRUE(space_.insert(lowest_vma).ok());
+  map(0, 20);
+  EXPECT_EQ(lowest(ask(4, 0, 30)), 20);
+  EXPECT_EQ(highest(ask(4, 0, 10)), -1);
+}
+
 TEST_F(EmptyArea, StackAbove_UpwardsLosesTheWholeHole) {
   map(0, 1);
   map(10, 1, true);  // hole [1, 10), guard from 6
