@@ -334,6 +334,8 @@ void Checker::finish(CheckReport& report) {
   }
   report.module_version = device_.version().module;
   report.kernel = device_.version().kernel;
+  report.mutation = read_proc_file("/sys/module/svma/parameters/mutation").value_or("unknown");
+  report.mutation.erase(report.mutation.find_last_not_of('\n') + 1);
   report.freezes = freezes_;
   report.module = device_.stats(0);
   report.divergences = findings_;

@@ -193,7 +193,8 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
       {"divergent", harness.divergent}, {"moved", harness.moved},
       {"samples", harness.samples},     {"moved_samples", harness.moved_samples},
       {"not_clean", harness.not_clean}, {"vanished", harness.vanished},
-      {"freezer", report.freezer},      {"freezes", report.freezes},
+      {"mutation", report.mutation},    {"freezer", report.freezer},
+      {"freezes", report.freezes},
   };
   json["questions"] = questions_of(report);
   json["module"] = to_json(report.module);

@@ -194,6 +194,8 @@ std::string report_text(const CheckReport& report) {
       "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
       report.harness.samples, kRoadBpf, report.harness.moved_samples, report.freezes,
       static_cast<double>(report.duration_ms) / 1000, report.module.counts.compared);
+  if (report.mutation != "none")
+    text += fmt::format("  mutation {}: the module predicts wrongly on purpose\n", report.mutation);
   return text;
 }
 

@@ -15,8 +15,32 @@
 namespace svma {
 namespace {
 
-bool is_counter(uint32_t field) {
-  return field >= SVMA_FIELD_MAP_COUNT && field <= SVMA_FIELD_LOCKED_VM;
+// Whether a report of this field is about two numbers instead of two VMAs.
+bool is_number(uint32_t field) {
+  switch (field) {
+    case SVMA_FIELD_ADDRESS:
+    case SVMA_FIELD_LOOKUP:
+    case SVMA_FIELD_HIWATER_VM:
+    case SVMA_FIELD_ARGUMENT:
+    case SVMA_FIELD_RESULT:
+      return true;
+    default:
+      return field >= SVMA_FIELD_MAP_COUNT && field <= SVMA_FIELD_LOCKED_VM;
+  }
+}
+
+std::string number_text(uint32_t field, uint64_t value) {
+  switch (field) {
+    case SVMA_FIELD_ADDRESS:
+    case SVMA_FIELD_ARGUMENT:
+      return fmt::format("{:#x}", value);
+    case SVMA_FIELD_RESULT:
+      return std::to_string(static_cast<int64_t>(value));
+    case SVMA_FIELD_LOOKUP:
+      return value != 0 ? "the VMA that the tree finds" : "another VMA";
+    default:
+      return std::to_string(value);
+  }
 }
 
 std::string reported_vma(const svma_vma& vma) {
@@ -112,7 +136,7 @@ int exit_code_of(const CheckReport& report, std::string& why) {
 }
 
 Finding to_finding(const svma_divergence& report) {
-  const bool counter = is_counter(report.field);
+  const bool number = is_number(report.field);
   const svma_vma& place = report.observed.start != SVMA_NONE ? report.observed : report.predicted;
   Finding finding;
   finding.found_by = "module";
@@ -127,11 +151,11 @@ Finding to_finding(const svma_divergence& report) {
   finding.result = report.result;
   finding.seq = report.seq;
   finding.difference = {"inside the module", field_name(report.field),
-                        counter || place.start == SVMA_NONE ? 0 : uint64_t{place.start},
-                        counter ? std::to_string(report.predicted_value)
-                                : reported_value(report.predicted, report.field),
-                        counter ? std::to_string(report.observed_value)
-                                : reported_value(report.observed, report.field)};
+                        number || place.start == SVMA_NONE ? 0 : uint64_t{place.start},
+                        number ? number_text(report.field, report.predicted_value)
+                               : reported_value(report.predicted, report.field),
+                        number ? number_text(report.field, report.observed_value)
+                               : reported_value(report.observed, report.field)};
   if (report.field == SVMA_FIELD_FLAGS) {
     finding.difference.shadow += flags_of_one_side(report.predicted, report.observed);
     finding.difference.live += flags_of_one_side(report.observed, report.predicted);

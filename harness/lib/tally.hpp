@@ -86,7 +86,8 @@ struct CheckReport {
   pid_t pid = 0;                     // the process first tracked
   std::string kernel;
   std::string module_version;
-  std::string freezer;  // "on", "off" or why it is not available
+  std::string mutation = "none";  // what the module has switched on for a test
+  std::string freezer;            // "on", "off" or why it is not available
   uint64_t freezes = 0;
   uint64_t duration_ms = 0;
   std::optional<int> exit_status;

@@ -276,6 +276,63 @@ TEST_F(ShadowTest, Userfaultfd_HalfOfAVmaBesideARegisteredOne_StaysApart) {
       }));
 }
 
+// An anon_vma appears by a fault, and only where a fault was seen.
+TEST_F(ShadowTest, AnonVmaAppears_OnlyWithAFault) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MPROTECT, {kBase, kBase + 0x1000, kReadOnly | kSoftDirty});
+  const auto give = [&] {
+    live_.vmas[0].anon_vma = 77;
+    live_.vmas[0].anon_singular = 1;
+  };
+  op.args[2] = kMapped;
+  op.steps = SVMA_STEP_FAULTED;
+  const auto with_fault = apply(op, give);
+  expect_equal(with_fault);
+  EXPECT_EQ(with_fault.facts_by_kind[static_cast<u8>(Fact::kAnonVma)], 1);
+  op.steps = 0;
+  const auto without = apply(op, [&] { live_.vmas[0].anon_vma = 78; });
+  ASSERT_EQ(without.divergent, 1u);
+  EXPECT_EQ(without.mismatch[0].field, u32{SVMA_CORE_FIELD_ANON_VMA});
+}
+
+// The pages of the vdso: nobody may cut them.
+TEST_F(ShadowTest, Munmap_PartOfASpecialMapping_RefusalIsPredicted) {
+  live_.add(kBase, kBase + 0x4000, kMapped).split_shift = SVMA_NEVER_SPLIT;
+  load();
+  expect_equal(apply(make(SVMA_CORE_MUNMAP, {kBase + 0x1000, kBase + 0x2000}, -22), [] {}));
+}
+
+// A child has its parent's hiwater_vm until dup_mm() sets it.
+TEST_F(ShadowTest, Fork_HighWaterMark_ComparedFromItsEndOn) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  load();
+  svma_verdict verdict{};
+  live_.totals.hiwater_vm = 500;
+  svma_core_audit(shadow_, &live_, 1, &verdict);
+  svma_core_release(shadow_, &live_, 0, 1, &verdict);
+  EXPECT_EQ(verdict.divergent, 0u);
+  svma_core_fork_done(shadow_);
+  live_.totals.hiwater_vm = 4;
+  svma_core_release(shadow_, &live_, 0, 1, &verdict);
+  EXPECT_EQ(verdict.divergent, 0u);
+  live_.totals.hiwater_vm = 500;
+  svma_core_release(shadow_, &live_, 0, 1, &verdict);
+  EXPECT_EQ(verdict.divergent, 1u);
+}
+
+TEST_F(ShadowTest, Fork_ContextTakenBack_IsAFact) {
+  live_.add(kBase, kBase + 0x1000, kMapped | kVmUffdMissing).uffd_ctx = 9;
+  load();
+  live_.vmas[0].uffd_ctx = 0;
+  live_.vmas[0].flags = kMapped;
+  svma_verdict verdict{};
+  svma_core_fork_undelivered(shadow_, &live_, &verdict);
+  EXPECT_EQ(verdict.facts_by_kind[static_cast<u8>(Fact::kFork)], 1);
+  svma_core_audit(shadow_, &live_, 0, &verdict);
+  EXPECT_EQ(verdict.divergent, 0u);
+}
+
 TEST_F(ShadowTest, Search_OtherAddressThanTheKernel_IsADivergence) {
   live_.add(kBase, kBase + 0x1000, kMapped);
   load();
