@@ -20,6 +20,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
+#include <linux/userfaultfd.h>
 
 static atomic64_t next_op_id = ATOMIC64_INIT(0);
 
@@ -58,6 +59,9 @@ static bool is_step(const struct svma_call_entry *entry, const struct svma_op *o
 		return op->kind == SVMA_CORE_MMAP;
 	case SVMA_CALL_MUNMAP:
 		return op->kind == SVMA_CORE_MUNMAP;
+	case SVMA_CALL_UFFD_REGISTER:
+	case SVMA_CALL_UFFD_UNREGISTER:
+		return op->kind == SVMA_CORE_MODIFY;
 	default:
 		return false;
 	}
@@ -70,6 +74,7 @@ static void check_step(struct svma_tracked *t, const struct svma_op *op)
 
 	if (!entry || !is_step(entry, op))
 		return;
+	entry->mm = t->mm; /* which a userfaultfd tells only now */
 	svma_core_call_step(t->shadow, &entry->call, op, &verdict);
 	svma_account_answers(t, op, &verdict);
 }
@@ -293,7 +298,7 @@ static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, boo
 	t->op_open = false;
 	release_call(t);
 	/* Between the copying of a layout and the end of dup_mmap() only userfaultfd is at work on a child. */
-	if (t->starting && !t->announced && t->health == SVMA_CLEAN && !(t->flags & SVMA_MM_FROM_EXEC))
+	if (t->starting && !t->announced && t->health == SVMA_CLEAN)
 		svma_core_fork_undelivered(t->shadow, mm, &verdict);
 	if (t->health == SVMA_CLEAN) {
 		svma_core_release(t->shadow, mm, downgraded && t->unmapping, t->announced, &verdict);
@@ -688,6 +693,8 @@ static const u32 operation_of_call[] = {
 	[SVMA_CALL_MPROTECT] = SVMA_CORE_MPROTECT,
 	[SVMA_CALL_MLOCK] = SVMA_CORE_MLOCK,
 	[SVMA_CALL_MLOCKALL] = SVMA_CORE_MLOCK,
+	[SVMA_CALL_UFFD_REGISTER] = SVMA_CORE_MODIFY,
+	[SVMA_CALL_UFFD_UNREGISTER] = SVMA_CORE_MODIFY,
 };
 
 static int on_call_done(struct kretprobe_instance *ri, struct pt_regs *regs)
@@ -704,7 +711,7 @@ static int on_call_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 		op.args[1] = call->args[0] + call->args[1];
 		op.args[2] = call->args[2];
 		rcu_read_lock();
-		t = svma_find_rcu(data->mm);
+		t = data->call->mm ? svma_find_rcu(data->call->mm) : NULL;
 		if (t) {
 			spin_lock(&t->lock);
 			if (t->health == SVMA_CLEAN) {
@@ -821,6 +828,27 @@ static int on_clear_refs(struct kretprobe_instance *ri, struct pt_regs *regs)
 		return 1; /* the text is not in memory; the harness finds what it did */
 	if (kstrtoint(strim(text), 10, &type) || type != 4)
 		return 1;
+	return open_call(ri, NULL, &call);
+}
+
+/* userfaultfd_ioctl(file, cmd, arg) */
+static int on_userfaultfd(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	unsigned int cmd = svma_arg(regs, 1);
+	struct svma_call call = {};
+	struct uffdio_register want = {};
+
+	if (!atomic_read(&svma_nr_tracked) || (cmd != UFFDIO_REGISTER && cmd != UFFDIO_UNREGISTER))
+		return 1;
+	/* Both arguments begin with the range. When they are not in memory the steps are all there is to check. */
+	if (copy_from_user_nofault(&want, (const void __user *)svma_arg(regs, 2),
+				   cmd == UFFDIO_REGISTER ? sizeof(want) : sizeof(want.range)))
+		return 1;
+	call.kind = cmd == UFFDIO_REGISTER ? SVMA_CALL_UFFD_REGISTER : SVMA_CALL_UFFD_UNREGISTER;
+	call.args[0] = want.range.start;
+	call.args[1] = want.range.len;
+	call.args[2] = want.mode;
+	call.args[3] = (unsigned long)((struct file *)svma_arg(regs, 0))->private_data;
 	return open_call(ri, NULL, &call);
 }
 
@@ -1043,7 +1071,7 @@ struct svma_probe_entry svma_probe_table[] = {
 	REQUIRED_RETURN("mlock_fixup", "mlock family", on_mlock, close_at_return),
 	REQUIRED_RETURN("move_vma", "mremap that moves", on_move_vma, close_at_return),
 	REQUIRED_RETURN("vma_to_resize", "mremap in place", on_resize, on_resize_checked),
-	REQUIRED("vma_merge", "userfaultfd", on_vma_merge),
+	REQUIRED("vma_merge", "userfaultfd: one VMA", on_vma_merge),
 	REQUIRED_RETURN("mbind_range", "mbind", on_mbind, close_at_return),
 	REQUIRED_RETURN("vm_unmapped_area", "address search", on_search, on_search_done),
 	REQUIRED_RETURN("security_vm_enough_memory_mm", "overcommit's answer", on_enough_memory,
@@ -1054,6 +1082,7 @@ struct svma_probe_entry svma_probe_table[] = {
 	REQUIRED_RETURN("do_madvise", "madvise: the call", on_madvise, on_call_done),
 	REQUIRED_RETURN("apply_vma_lock_flags", "mlock: the call", on_mlock_call, on_call_done),
 	REQUIRED_RETURN("apply_mlockall_flags", "mlockall: the call", on_mlockall_call, on_call_done),
+	REQUIRED_RETURN("userfaultfd_ioctl", "userfaultfd: the call", on_userfaultfd, on_call_done),
 	REQUIRED_RETURN("clear_refs_write", "clear_refs", on_clear_refs, on_call_done),
 	REQUIRED_RETURN("expand_downwards", "stack growth", on_stack_growth, close_at_return),
 	REQUIRED_RETURN("insert_vm_struct", "special mappings, exec", on_insert, close_at_return),

@@ -3,6 +3,8 @@
 // The probe table, and what happens when somebody takes the probes away.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -47,6 +49,14 @@ int64_t Everything(Words) {
   if (sbrk(16 * kPage) == reinterpret_cast<void*>(-1)) return 7;
   const unsigned long node = 1;
   if (syscall(SYS_mbind, at(3), kPage, 2 /* MPOL_BIND */, &node, 8, 0)) return 8;
+  const int uffd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC));
+  uffdio_api api{};
+  api.api = UFFD_API;
+  uffdio_register range{};
+  range.range = {reinterpret_cast<uint64_t>(at(0)), kPage};
+  range.mode = UFFDIO_REGISTER_MODE_MISSING;
+  if (ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &range) || close(uffd))
+    return 11;
   if (mlockall(MCL_CURRENT) || munlockall()) return 9;
   const int clear_refs = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
   if (write(clear_refs, "4\n", 2) != 2 || close(clear_refs)) return 10;

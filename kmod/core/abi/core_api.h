@@ -127,6 +127,8 @@ enum svma_call_kind {
 				 */
 	SVMA_CALL_MUNMAP = 6,	/* args: start, length */
 	SVMA_CALL_CLEAR_REFS = 7,
+	SVMA_CALL_UFFD_REGISTER = 8,	/* args: start, length, UFFDIO_REGISTER_MODE_ bits, context */
+	SVMA_CALL_UFFD_UNREGISTER = 9,	/* args: start, length */
 };
 
 /* Of the file and the task of an mmap. */

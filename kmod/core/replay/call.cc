@@ -40,6 +40,9 @@ void CallCheck::step(const svma_op& op, svma_verdict& verdict) {
     compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, expected.range.end.value(), op.args[1]);
     compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, expected.vm_flags & ~unknown,
                   op.args[2] & ~unknown);
+    if (is_uffd()) {
+      compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, expected.uffd_ctx, op.args[3]);
+    }
   } else {
     compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, SVMA_CORE_NO_VMA, op.args[0]);
   }
@@ -73,6 +76,7 @@ void CallCheck::begin_range() {
 // holes.
 CallCheck::State CallCheck::next_step(Step& step) {
   begin_range();
+  if (is_uffd()) return next_uffd_step(step);
   const bool all = call_.kind == SVMA_CALL_MLOCKALL;
   VirtAddr cursor(call_.cursor);
   if (!all && (call_.state & kStepped)) {
@@ -100,6 +104,39 @@ CallCheck::State CallCheck::next_step(Step& step) {
   return kStopped;
 }
 
+bool CallCheck::is_uffd() const {
+  return call_.kind == SVMA_CALL_UFFD_REGISTER || call_.kind == SVMA_CALL_UFFD_UNREGISTER;
+}
+
+// fs/userfaultfd.c userfaultfd_register() and userfaultfd_unregister(): holes are passed, and what
+// is registered (or not) as wanted already.
+CallCheck::State CallCheck::next_uffd_step(Step& step) const {
+  const bool registers = call_.kind == SVMA_CALL_UFFD_REGISTER;
+  VmFlags wanted = 0;
+  if (call_.args[2] & 1) wanted |= kVmUffdMissing;
+  if (call_.args[2] & 2) wanted |= kVmUffdWp;
+  if (call_.args[2] & 4) wanted |= kVmUffdMinor;
+  VirtAddr cursor(call_.cursor);
+  if (call_.state & kStepped) {
+    const Vma* const last = space_.find_vma(cursor - 1);
+    if (last != nullptr && last->vm_start < cursor) cursor = last->vm_end;
+  }
+  const VirtAddr end(call_.end);
+  for (const Vma* vma = space_.find_vma(cursor); vma != nullptr && vma->vm_start < end;
+       vma = AddressSpace::next(vma)) {
+    const bool as_wanted =
+        registers ? vma->attrs.uffd_ctx == call_.args[3] && (vma->attrs.vm_flags & wanted) == wanted
+                  : vma->attrs.uffd_ctx == 0;
+    if (as_wanted || vma->vm_end <= cursor) continue;
+    step.range = {vma->vm_start > cursor ? vma->vm_start : cursor,
+                  vma->vm_end < end ? vma->vm_end : end};
+    step.vm_flags = (vma->attrs.vm_flags & ~kVmUffdFlags) | (registers ? wanted : 0);
+    step.uffd_ctx = registers ? call_.args[3] : 0;
+    return kStopped;
+  }
+  return kDone;
+}
+
 // The protection key is kept, given, or, for PROT_EXEC alone, one that the kernel allocates.
 VmFlags CallCheck::protected_flags(const Vma& vma, VmFlags& unknown) const {
   u64 prot = call_.args[2];
@@ -114,12 +151,12 @@ VmFlags CallCheck::protected_flags(const Vma& vma, VmFlags& unknown) const {
 
 void CallCheck::release() {
   if (call_.kind != SVMA_CALL_MPROTECT && call_.kind != SVMA_CALL_MLOCK &&
-      call_.kind != SVMA_CALL_MLOCKALL) {
+      call_.kind != SVMA_CALL_MLOCKALL && !is_uffd()) {
     return;
   }
-  if ((call_.state & kStateMask) != kBegun) return;
   Step unused;
-  call_.state |= next_step(unused);
+  const State state = next_step(unused);
+  call_.state = (call_.state & ~u32{kStateMask}) | state;
 }
 
 // A step that failed ends the call, with the step's error. Else it may stop for reasons of its own
@@ -128,6 +165,10 @@ void CallCheck::end(i64 result, svma_verdict& verdict) const {
   if (call_.failed != 0 && call_.kind != SVMA_CALL_MLOCKALL) {  // mlockall() goes on regardless
     compare_value(verdict, SVMA_CORE_FIELD_RESULT, static_cast<u64>(call_.failed),
                   static_cast<u64>(result));
+    return;
+  }
+  if (is_uffd() && result != 0) {  // refused, or the answer could not be written back
+    count_fact(verdict, Fact::kFailure);
     return;
   }
   i64 expected = 0;

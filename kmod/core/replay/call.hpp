@@ -50,6 +50,7 @@ class CallCheck {
     AddrRange range;
     VmFlags vm_flags = 0;
     VmFlags unknown = 0;  // bits of vm_flags that only the kernel knows
+    u64 uffd_ctx = 0;
   };
 
   void mmap_step(const svma_op& op, svma_verdict& verdict);
@@ -58,6 +59,8 @@ class CallCheck {
   void munmap_step(const svma_op& op, svma_verdict& verdict) const;
   void begin_range();
   State next_step(Step& step);
+  State next_uffd_step(Step& step) const;
+  bool is_uffd() const;
   VmFlags protected_flags(const Vma& vma, VmFlags& unknown) const;
 
   const AddressSpace& space_;

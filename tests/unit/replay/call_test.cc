@@ -194,6 +194,30 @@ TEST_F(CallTest, Munmap_LengthIsRoundedUp) {
   EXPECT_EQ(step(call, SVMA_CORE_MUNMAP, at(0), at(1), 0), 1u);
 }
 
+// [A no][B registered][C no]: A and C are steps, B is as wanted.
+TEST_F(CallTest, UffdRegister_SkipsWhatIsRegistered) {
+  map(0, 2);
+  map(2, 2, kMapped | kVmUffdMissing);
+  space_.find_vma(VirtAddr(at(2)))->attrs.uffd_ctx = 9;
+  map(6, 2);
+  svma_call call = make(SVMA_CALL_UFFD_REGISTER, {at(1), 6 * kPageSize, 1, 9});
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, at(1), at(2), kMapped | kVmUffdMissing, 9), 0u);
+  svma_call copy = call;
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, at(6), at(7), kMapped | kVmUffdMissing, 9), 0u);
+  EXPECT_EQ(step(copy, SVMA_CORE_MODIFY, at(6), at(7), kMapped | kVmUffdWp, 8), 2u);
+  EXPECT_EQ(end(copy, -kENOMEM), 0u);
+}
+
+TEST_F(CallTest, UffdUnregister_LeavesOneOut_Differs) {
+  for (u64 page : {0, 4}) {
+    map(page, 2, kMapped | kVmUffdMissing);
+    space_.find_vma(VirtAddr(at(page)))->attrs.uffd_ctx = 9;
+  }
+  svma_call call = make(SVMA_CALL_UFFD_UNREGISTER, {at(0), 6 * kPageSize});
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, at(0), at(2), kMapped), 0u);
+  EXPECT_EQ(end(call, 0), 1u);
+}
+
 class MmapCall : public CallTest {
  protected:
   static constexpr u64 kPrivateAnon = 0x22, kFixed = 0x10, kGrowsDown = 0x100, kTask = u64{1} << 47;
