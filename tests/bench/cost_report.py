@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 
-AIM = 1.05  # compilation, tracked against plain. Reported, not enforced
+AIM = 1.05  # compilation against plain. Reported, not enforced
 TOP = 10
 CALIBRATION = "ten_nops"  # prefix of what measures the measurement
 CALIBRATION_INSTRUCTIONS = 12
@@ -151,17 +151,20 @@ def report_profile(runs, kind, title):
             "elsewhere": dict(kernel.most_common(2 * TOP))}
 
 
+def against_aim(ratio):
+    return f"{'below' if ratio < AIM else 'ABOVE'} the aim of {AIM - 1:.0%}"
+
+
 def report_compile_counts(runs):
     totals = {mode: [sum(run.profile().values()) for run in group]
               for (kind, mode), group in runs.items() if kind == "compile"}
     plain = statistics.median(totals["plain"])
     print(f"\nA compilation, in instructions: {plain / 1e6:.1f} M plain, medians of {len(totals['plain'])}:")
     for mode, counts in totals.items():
-        print(f"  {mode:<12}{statistics.median(counts) / plain - 1:>+9.3%}   "
-              f"(from {min(counts) / plain - 1:+.3%} to {max(counts) / plain - 1:+.3%})")
-    ratio = statistics.median(totals["tracked"]) / plain
-    print(f"  The aim of less than {AIM - 1:.0%} is {'met' if ratio < AIM else 'NOT met'}.")
-    return {"totals": totals, "ratio": ratio}
+        ratio = statistics.median(counts) / plain
+        print(f"  {mode:<12}{ratio - 1:>+9.3%}   (from {min(counts) / plain - 1:+.3%} to {max(counts) / plain - 1:+.3%})"
+              + (f"   {against_aim(ratio)}" if mode != "plain" else ""))
+    return {"totals": totals}
 
 
 def report_compile_times(directory):
@@ -173,14 +176,20 @@ def report_compile_times(directory):
         return statistics.median(a[what] / b[what] for a, b in zip(times[mode], times["plain"]))
 
     print("\nA compilation, in seconds under emulation; ratios to the plain one of the same round, medians:")
-    report = {"seconds": times}
+    plain = [run["wall"] for run in times["plain"]]
+    spread = max(plain) / min(plain)
+    report = {"seconds": times, "plain_spread": spread}
     for mode, runs in times.items():
         walls = [run["wall"] for run in runs]
         line = f"  {mode:<12}{statistics.median(walls):>7.2f} s (from {min(walls):.2f} to {max(walls):.2f})"
         if mode != "plain":
             report[mode] = {what: ratio(mode, what) for what in ("wall", "processor")}
             line += f"   wall {report[mode]['wall'] - 1:+.1%}, processor {report[mode]['processor'] - 1:+.1%}"
+            if spread < AIM:
+                line += f"   {against_aim(report[mode]['wall'])}"
         print(line)
+    if spread >= AIM:
+        print(f"  Plain runs alone differ by {spread - 1:.0%}: seconds can't tell on this machine whether the aim is met.")
     return report
 
 
