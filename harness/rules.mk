@@ -32,6 +32,11 @@ PAYLOAD_FILES := $(PAYLOAD)/svma.ko $(PAYLOAD)/bin/svma $(PAYLOAD)/bin/svma-thre
 	$(PAYLOAD)/bin/svma-generate $(PAYLOAD)/run.sh \
 	$(PAYLOAD)/default.sh $(PAYLOAD)/guest/setup
 
+$(B)/harness/svma-cost: harness/workload/cost.cc
+	@mkdir -p $(@D)
+	@printf '  CXX     %s\n' '$<'
+	$(Q)$(CXX) -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -static-libstdc++ -static-libgcc $< -o $@
+
 $(B)/harness/svma-threads: harness/workload/threads.cc
 	@mkdir -p $(@D)
 	@printf '  CXX     %s\n' '$<'

@@ -101,7 +101,7 @@ $(B)/tests/harness-unit-tests: $(harness-unit-objs)
 	@echo "  LD      $@"
 	$(Q)$(CXX) -fsanitize=address,undefined $^ -lgtest -lgtest_main -pthread -o $@
 
-.PHONY: unit fuzz bench
+.PHONY: unit fuzz bench bench-containers bench-cost
 
 unit: $(B)/tests/unit-tests $(B)/tests/harness-unit-tests ## unit tests of core and harness, under ASan and UBSan
 	@echo "  TEST    $<"
@@ -120,12 +120,40 @@ fuzz: $(B)/tests/address_space_fuzz ## fuzz the core against a naive model for F
 	$(Q)sed -n 's/^stat::\(number_of_executed_units\|average_exec_per_sec\): */  FUZZ    \1 /p' \
 		$(B)/tests/fuzz.log
 
-bench: $(B)/tests/vma_bench ## the core against std::map, Boost.Intrusive and absl::btree_map
+bench: ## speed of the core against other containers, and what the module costs a guest
+	+$(Q)$(SUBMAKE) bench-containers
+	+$(Q)$(SUBMAKE) bench-cost
+
+bench-containers: $(B)/tests/vma_bench ## the core against std::map, Boost.Intrusive and absl::btree_map
 	@mkdir -p $(B)/bench
 	@echo "  BENCH   $<"
 	$(Q)$< --benchmark_out=$(B)/bench/vma.json --benchmark_out_format=json $(BENCH_ARGS) \
 		>$(B)/bench/vma.log 2>&1 || { cat $(B)/bench/vma.log; exit 1; }
 	$(Q)$(PYTHON) tests/bench/ratios.py $(B)/bench/vma.json
+
+# What the module costs: counted in a guest whose clock counts instructions, and timed in a normal one.
+COST_UNIT ?= replay/predict.cc
+COST_ROUNDS ?= 3
+cost-payload := $(B)/bench/payload
+cost-run = $(RUN_VM) --mem $(MEM) --timeout $(TIMEOUT) --payload $(cost-payload)
+
+$(B)/bench/count-plugin.so: tests/bench/count_plugin.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) -std=c++20 -O2 -Wall -Wextra -Werror -fPIC -shared -static-libstdc++ -static-libgcc $< -o $@
+
+bench-cost: $(B)/bench/count-plugin.so $(B)/harness/svma-cost $(KMOD) $(HARNESS) $(VM_READY) ## what the module costs operations and a compiler in a guest
+	$(Q)rm -rf $(cost-payload) $(B)/bench/count $(B)/bench/time
+	$(Q)mkdir -p $(cost-payload)/bin $(B)/bench/count
+	$(Q)cp -r kmod/core tests/bench/cost.sh $(KMOD) $(cost-payload)/
+	$(Q)cp $(HARNESS) $(B)/harness/svma-cost $(cost-payload)/bin/
+	$(Q)strip --strip-debug $(cost-payload)/svma.ko $(cost-payload)/bin/*
+	@echo "  VM      cost in instructions on $(KERNEL)"
+	$(Q)$(cost-run) --icount --plugin $<,out=$(B)/bench/count/sections --out $(B)/bench/count -- \
+		bash /opt/svma/cost.sh count '$(COST_UNIT)' $(COST_ROUNDS)
+	@echo "  VM      cost in time on $(KERNEL)"
+	$(Q)$(cost-run) --smp $(SMP) --out $(B)/bench/time -- bash /opt/svma/cost.sh time '$(COST_UNIT)' $(COST_ROUNDS)
+	$(Q)$(PYTHON) tests/bench/cost_report.py $(B)/bench/count $(B)/bench/time $(B)/bench/cost.json
 
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
 

@@ -267,17 +267,10 @@ static void release_call(struct svma_tracked *t)
 		end_operation(t, 0);
 }
 
-static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, bool downgraded)
+static noinline void tracked_lock_released(struct svma_tracked *t, bool downgraded)
 {
-	struct mm_struct *mm = container_of(sem, struct mm_struct, mmap_lock);
 	struct svma_verdict verdict = {};
-	struct svma_tracked *t;
 
-	rcu_read_lock();
-	t = svma_find_rcu(mm);
-	if (!t)
-		goto out;
-	count_hit(kp);
 	spin_lock(&t->lock);
 	if (t->forking) {
 		copy_forked_layout(t);
@@ -301,7 +294,7 @@ static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, boo
 	if (t->starting && !t->announced && t->health == SVMA_CLEAN)
 		svma_core_fork_undelivered(t->shadow, mm, &verdict);
 	if (t->health == SVMA_CLEAN) {
-		svma_core_release(t->shadow, mm, downgraded && t->unmapping, t->announced, &verdict);
+		svma_core_release(t->shadow, t->mm, downgraded && t->unmapping, t->announced, &verdict);
 		/* A total that is wrong after an operation is blamed on it. */
 		if (t->announced)
 			svma_account_answers(t, &t->op, &verdict);
@@ -312,7 +305,19 @@ static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, boo
 	t->setup_stack = false;
 unlock:
 	spin_unlock(&t->lock);
-out:
+}
+
+/* Every writer of every rw_semaphore comes here: it must not clear a verdict before it is known to need one. */
+static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, bool downgraded)
+{
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(container_of(sem, struct mm_struct, mmap_lock));
+	if (t) {
+		count_hit(kp);
+		tracked_lock_released(t, downgraded);
+	}
 	rcu_read_unlock();
 }
 

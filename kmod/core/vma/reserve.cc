@@ -16,7 +16,14 @@ Status VmaReserve::fill(unsigned n) {
     if (!block) return Status::error(kENOMEM);  // `added` gives back what it got
     added.give_back(static_cast<Vma*>(block));
   }
-  while (Vma* const vma = added.take()) give_back(vma);
+  if (added.stock_ == nullptr) return kOk;
+  Vma* last = added.stock_;
+  while (last->list.next != nullptr) last = last->list.next;
+  last->list.next = stock_;
+  stock_ = added.stock_;
+  available_ += added.available_;
+  added.stock_ = nullptr;
+  added.available_ = 0;
   return kOk;
 }
 
@@ -25,7 +32,8 @@ Vma* VmaReserve::take() {
   if (!vma) return nullptr;
   stock_ = vma->list.next;
   --available_;
-  return construct_at<Vma>(vma);
+  vma->list.next = nullptr;  // the rest is as give_back() made it
+  return vma;
 }
 
 void VmaReserve::give_back(Vma* vma) {

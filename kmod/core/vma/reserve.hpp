@@ -18,7 +18,8 @@ namespace svma {
 // A stock of unused VMAs. Operations that may need new ones take a reserve that was filled
 // before; what is left over goes back when the reserve goes out of scope.
 //
-// Invariant: the stock is chained through list.next and holds available() blocks.
+// Invariant: the stock is chained through list.next, otherwise has default values, and holds
+// available() blocks.
 // Complexity: fill O(n), take O(1).
 // Locking: none; a reserve belongs to one operation.
 class VmaReserve {
