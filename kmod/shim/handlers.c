@@ -292,7 +292,7 @@ static noinline void tracked_lock_released(struct svma_tracked *t, bool downgrad
 	release_call(t);
 	/* Between the copying of a layout and the end of dup_mmap() only userfaultfd is at work on a child. */
 	if (t->starting && !t->announced && t->health == SVMA_CLEAN)
-		svma_core_fork_undelivered(t->shadow, mm, &verdict);
+		svma_core_fork_undelivered(t->shadow, t->mm, &verdict);
 	if (t->health == SVMA_CLEAN) {
 		svma_core_release(t->shadow, t->mm, downgraded && t->unmapping, t->announced, &verdict);
 		/* A total that is wrong after an operation is blamed on it. */
