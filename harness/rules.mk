@@ -30,7 +30,7 @@ $(HARNESS): $(HARNESS_OBJS)
 PAYLOAD := $(B)/payload/$(KERNEL)
 PAYLOAD_FILES := $(PAYLOAD)/svma.ko $(PAYLOAD)/bin/svma $(PAYLOAD)/bin/svma-threads \
 	$(PAYLOAD)/bin/svma-generate $(PAYLOAD)/run.sh \
-	$(PAYLOAD)/default.sh $(PAYLOAD)/guest/setup
+	$(PAYLOAD)/default.sh $(PAYLOAD)/stress.sh $(PAYLOAD)/guest/setup
 
 $(B)/harness/svma-cost: harness/workload/cost.cc
 	@mkdir -p $(@D)

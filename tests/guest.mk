@@ -63,6 +63,8 @@ GENERATE_SHORT ?= 20:2000
 GENERATE_SHORT_THREADS ?= 6:2000
 SOAK ?= 110:10000
 SOAK_THREADS ?= 20:5000
+# Seconds of each of stress-ng's memory stressors.
+SOAK_STRESS ?= 10
 
 # $(call generate,folder,seeds:steps,more options)
 generate = $(SUBMAKE) run-now OUT=$(B)/tests/$(1) CMD='svma generate --seed $(GENERATE_SEED) \
@@ -73,11 +75,13 @@ generate-test: $(VM_READY) ## random sequences of all mm calls, checked in a gue
 	+$(Q)$(call generate,generate,$(GENERATE_SHORT))
 	+$(Q)$(call generate,generate-threads,$(GENERATE_SHORT_THREADS),--threads 4)
 
-soak: $(VM_READY) ## the long form: more than a million steps; GENERATE_TIMEOUT=7000 TIMEOUT=7200 for slow machines
-	$(Q)rm -f $(B)/tests/soak/verdict.json $(B)/tests/soak-threads/verdict.json
+soak: $(VM_READY) ## the long form: stress-ng, and more than a million random steps; GENERATE_TIMEOUT=7000 TIMEOUT=7200 for slow machines
+	$(Q)rm -f $(B)/tests/soak/verdict.json $(B)/tests/soak-threads/verdict.json $(B)/tests/soak-stress/verdict.json
+	+$(Q)$(SUBMAKE) run-now OUT=$(B)/tests/soak-stress CMD='bash /opt/svma/stress.sh $(SOAK_STRESS)' || true
 	+$(Q)$(call generate,soak,$(SOAK)) || true # the figures below say what is wrong
 	+$(Q)$(call generate,soak-threads,$(SOAK_THREADS),--threads 4) || true
-	$(Q)tests/soak-figures $(B)/tests/soak/verdict.json $(B)/tests/soak-threads/verdict.json
+	$(Q)tests/soak-figures $(B)/tests/soak-stress/verdict.json $(B)/tests/soak/verdict.json \
+		$(B)/tests/soak-threads/verdict.json
 
 abi-test: $(B)/tests/abi/padding.o $(B)/tests/abi/layout.o $(B)/tests/abi/layout_cxx.o ## check the frozen layout of uapi/svma.h
 	@:
