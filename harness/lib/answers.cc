@@ -105,8 +105,9 @@ uint64_t distance(const svma_answer& search, const svma_journal_entry& entry) {
                                        : entry.end_ns - search.time_ns;
 }
 
-bool same_arguments(const svma_answer& search, const svma_journal_entry& entry) {
-  return std::equal(std::begin(search.args), std::end(search.args), std::begin(entry.args));
+bool same_search(const svma_answer& search, const svma_journal_entry& entry) {
+  return search.result == entry.result &&
+         std::equal(std::begin(search.args), std::end(search.args), std::begin(entry.args));
 }
 
 void add(Judgement& judgement, unsigned kind, const Comparison& comparison) {
@@ -209,7 +210,8 @@ void AnswerJudge::judge(Judgement& judgement) {
 
 // The entry of each search, null where there is none. A thread's searches follow each other, so
 // both accounts of one are each other's nearest in time; programs repeat themselves, so arguments
-// alone would take the one for the other where a record is missing.
+// alone would take the one for the other where a record is missing. For the same reason both
+// observers must have seen the same result: what is judged is the prediction beside it.
 std::vector<const svma_journal_entry*> AnswerJudge::pair_searches() const {
   struct Best {
     size_t search;
@@ -233,7 +235,7 @@ std::vector<const svma_journal_entry*> AnswerJudge::pair_searches() const {
   }
   for (size_t i = 0; i < searches_.size(); ++i)
     if (pairs[i] &&
-        (best_of.at(pairs[i]->id).search != i || !same_arguments(searches_[i].answer, *pairs[i])))
+        (best_of.at(pairs[i]->id).search != i || !same_search(searches_[i].answer, *pairs[i])))
       pairs[i] = nullptr;
   return pairs;
 }

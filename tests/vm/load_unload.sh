@@ -81,9 +81,13 @@ journals() {
   insmod "$module" "$@" || { echo 'insmod failed'; return; }
   sleep 100 &
   pid=$!
+  # Before its exec it is a shell, whose journal would not be the one looked at below.
+  for _ in $(seq 100); do [ "$(cat /proc/$pid/comm)" = sleep ] && break; sleep 0.05; done
+  sleep 0.5
   echo $pid >$debugfs/track
   echo $$ >$debugfs/track
-  sleep 0.5
+  # The worker makes the directory when it comes to it.
+  for _ in $(seq 100); do [ -e $debugfs/$pid/journal ] && break; sleep 0.1; done
   if [ $# = 0 ]; then
     grep -q '^1 seq 1 .* attach' $debugfs/$pid/journal || echo "journal says: $(head -n 3 $debugfs/$pid/journal)"
   else

@@ -227,8 +227,10 @@ class JudgeSearch : public Judge {
     return answer;
   }
 
-  static svma_journal_entry entry(uint64_t predicted) {
+  // What the module saw of a search that returned `seen`.
+  static svma_journal_entry entry(uint64_t predicted, int64_t seen) {
     svma_journal_entry entry{};
+    entry.result = seen;
     entry.id = ++next_id;
     entry.operation = SVMA_OP_SEARCH;
     entry.tid = kTid;
@@ -238,6 +240,10 @@ class JudgeSearch : public Judge {
     const svma_answer asked = search(0);
     std::copy(std::begin(asked.args), std::end(asked.args), std::begin(entry.args));
     return entry;
+  }
+
+  static svma_journal_entry entry(uint64_t predicted) {
+    return entry(predicted, static_cast<int64_t>(predicted));
   }
 
   QuestionCounts judge(svma_answer answer, svma_journal_entry entry) {
@@ -250,13 +256,22 @@ class JudgeSearch : public Judge {
 
 TEST_F(JudgeSearch, SameAddress_Equal) {
   EXPECT_EQ(judge(search(0x5000), entry(0x5000)).equal, 1u);
-  EXPECT_EQ(judge(search(-12), entry(0)).equal, 1u) << "ENOMEM";
+  EXPECT_EQ(judge(search(-12), entry(0, -12)).equal, 1u) << "ENOMEM";
 }
 
 TEST_F(JudgeSearch, OtherAddress_Divergent) {
-  EXPECT_EQ(judge(search(0x5000), entry(0x6000)).divergent, 1u);
-  EXPECT_EQ(judge(search(-12), entry(0x6000)).divergent, 1u);
-  EXPECT_EQ(judge(search(0x5000), entry(0)).divergent, 1u);
+  EXPECT_EQ(judge(search(0x5000), entry(0x6000, 0x5000)).divergent, 1u);
+  EXPECT_EQ(judge(search(-12), entry(0x6000, -12)).divergent, 1u);
+  EXPECT_EQ(judge(search(0x5000), entry(0, 0x5000)).divergent, 1u);
+}
+
+// The journal lost the entry of this search; that of its like, a moment later, is not it.
+TEST_F(JudgeSearch, EntryOfAnotherResult_IsNotThisSearch) {
+  judge_.take(search(0x5000));
+  const svma_journal_entry other = entry(0x6000, 0x6000);
+  judge_.take_journal({&other, 1});
+  EXPECT_EQ(judged().divergent, 0u);
+  EXPECT_EQ(judged().moved, 1u);
 }
 
 TEST_F(JudgeSearch, NoEntryOfThisSearch_MovedAtTheSecondLook) {
