@@ -5,9 +5,10 @@ CLANG ?= clang-14
 LLVM_STRIP ?= llvm-strip-14
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
-# The types that the programs are compiled against: any kernel with BTF will do, CO-RE adapts the rest at
-# load time. $(B)/kernels comes from vm-images.
-BPF_BTF ?= $(B)/kernels/$(KERNEL)/vmlinux
+# The kernel whose types the programs are compiled against; CO-RE adapts the rest at load time, so that one object
+# runs on all. $(B)/kernels comes from vm-images.
+BPF_KERNEL := 6.1
+BPF_BTF ?= $(B)/kernels/$(BPF_KERNEL)/vmlinux
 BPF_CFLAGS ?= -g -O2 -Wall -Wextra -Werror -target bpf -D__TARGET_ARCH_x86
 
 BPF_PROGRAMS := $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
@@ -19,9 +20,9 @@ bpf: $(BPF_SKELETONS) ## the BPF programs and their skeletons
 $(B)/bpf:
 	$(Q)mkdir -p $@
 
-$(B)/bpf/vmlinux.h: $(BPF_BTF) | $(B)/bpf
+$(B)/bpf/vmlinux.h: $(B)/kernels/$(BPF_KERNEL)/.ready | $(B)/bpf
 	@echo "  BTF     $@"
-	$(Q)$(BPFTOOL) btf dump file $< format c > $@
+	$(Q)$(BPFTOOL) btf dump file $(BPF_BTF) format c > $@
 
 # bpf-only warnings of the generated vmlinux.h are not ours, hence -isystem.
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c $(B)/bpf/vmlinux.h

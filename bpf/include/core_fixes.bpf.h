@@ -19,7 +19,7 @@
  */
 static __always_inline __u64 core_vma_flags(struct vm_area_struct *vma)
 {
-	return vma->vm_flags;
+	return BPF_CORE_READ(vma, vm_flags);
 }
 
 /*
@@ -30,9 +30,31 @@ static __always_inline __u64 core_vma_flags(struct vm_area_struct *vma)
  */
 static __always_inline struct inode *core_vma_inode(struct vm_area_struct *vma)
 {
-	struct file *file = vma->vm_file;
+	struct file *file = BPF_CORE_READ(vma, vm_file);
 
-	return file ? file->f_inode : NULL;
+	return file ? BPF_CORE_READ(file, f_inode) : NULL;
+}
+
+/*
+ * The list of VMAs in address order. Commit 763ecb035029 ("mm: remove the vma linked list", v6.1) took it away; from
+ * then on there is bpf_iter__task_vma, which has been since v5.12.
+ */
+struct mm_struct___with_list {
+	struct vm_area_struct *mmap;
+};
+
+struct vm_area_struct___with_list {
+	struct vm_area_struct *vm_next;
+};
+
+static __always_inline struct vm_area_struct *core_first_vma(struct mm_struct *mm)
+{
+	return BPF_CORE_READ((struct mm_struct___with_list *)mm, mmap);
+}
+
+static __always_inline struct vm_area_struct *core_next_vma(struct vm_area_struct *vma)
+{
+	return BPF_CORE_READ((struct vm_area_struct___with_list *)vma, vm_next);
 }
 
 /*

@@ -2,6 +2,7 @@
 #include "lib/oracle_bpf.hpp"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include <cerrno>
@@ -37,11 +38,19 @@ int keep_first_warning(libbpf_print_level level, const char* format, va_list arg
 
 [[noreturn]] void throw_load_error(int error) {
   if (error == EPERM || error == EACCES)
-    throw Error("BPF iter/task_vma: no permission; run as root (CAP_BPF, CAP_PERFMON)");
+    throw Error("BPF iterator: no permission; run as root (CAP_BPF, CAP_PERFMON)");
   throw Error(
-      "BPF iter/task_vma: cannot load: {}{}; the kernel must be 5.12 or newer with "
+      "BPF iterator: cannot load: {}{}; the kernel must be 5.10 or newer with "
       "CONFIG_DEBUG_INFO_BTF",
       errno_text(error), first_warning.empty() ? "" : " (" + first_warning + ")");
+}
+
+bool kernel_has_struct(const char* name) {
+  btf* types = btf__load_vmlinux_btf();
+  if (!types) throw_load_error(errno);
+  const bool found = btf__find_by_name_kind(types, name, BTF_KIND_STRUCT) > 0;
+  btf__free(types);
+  return found;
 }
 
 // Puts the records of one pass together.
@@ -87,7 +96,7 @@ class PassReader {
         ended_ = bytes.size() >= sizeof(svma_bpf_end);
         return ended_ ? sizeof(svma_bpf_end) : 0;
       default:
-        throw Error("BPF iter/task_vma: unknown record {}; svma and its BPF program do not match",
+        throw Error("BPF iterator: unknown record {}; svma and its BPF program do not match",
                     *kind);
     }
   }
@@ -119,6 +128,24 @@ class PassReader {
   bool torn_ = false;
 };
 
+// One pass of an iterator, to its end or to the end record.
+void run_pass(bpf_link* link, PassReader& reader) {
+  Fd pass(bpf_iter_create(bpf_link__fd(link)));
+  if (!pass) throw Error("BPF iterator: cannot start: {}", errno_text(errno));
+  static thread_local char buffer[kReadSize];
+  size_t filled = 0;
+  while (!reader.ended()) {
+    ssize_t count = ::read(pass.get(), buffer + filled, kReadSize - filled);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (count < 0) throw Error("BPF iterator: cannot read: {}", errno_text(errno));
+    if (count == 0) break;
+    filled += count;
+    size_t used = reader.take({buffer, filled});
+    filled -= used;
+    std::memmove(buffer, buffer + used, filled);
+  }
+}
+
 }  // namespace
 
 void OracleBpf::DestroySkeleton::operator()(svma_vma_bpf* skeleton) const {
@@ -131,12 +158,17 @@ OracleBpf::OracleBpf() {
   libbpf_set_print(keep_first_warning);
   skeleton_.reset(svma_vma_bpf::open());
   if (!skeleton_) throw_load_error(errno);
+  has_task_vma_ = kernel_has_struct("bpf_iter__task_vma");
+  bpf_program__set_autoload(skeleton_->progs.dump_vma, has_task_vma_);
+  bpf_program__set_autoload(skeleton_->progs.dump_list, !has_task_vma_);
   skeleton_->rodata->cookie_factor = std::random_device()() * uint64_t{0x9e3779b97f4a7c15} | 1;
   int error = svma_vma_bpf::load(skeleton_.get());
   if (error) throw_load_error(-error);
 }
 
 OracleBpf::~OracleBpf() = default;
+
+const char* OracleBpf::road() const { return has_task_vma_ ? "iter/task_vma" : "iter/task"; }
 
 uint64_t OracleBpf::cookie_factor() const { return skeleton_->rodata->cookie_factor; }
 
@@ -159,20 +191,25 @@ bpf_link* OracleBpf::link_of(pid_t pid) {
 }
 
 std::optional<LiveView> OracleBpf::read(pid_t pid) {
-  Fd pass(bpf_iter_create(bpf_link__fd(link_of(pid))));
-  if (!pass) throw Error("BPF iter/task_vma: cannot start: {}", errno_text(errno));
-  static thread_local char buffer[kReadSize];
+  if (!has_task_vma_) return read_list(pid);
   PassReader reader;
-  size_t filled = 0;
-  while (!reader.ended()) {
-    ssize_t count = ::read(pass.get(), buffer + filled, kReadSize - filled);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count < 0) throw Error("BPF iter/task_vma: cannot read: {}", errno_text(errno));
-    if (count == 0) break;
-    filled += count;
-    size_t used = reader.take({buffer, filled});
-    filled -= used;
-    std::memmove(buffer, buffer + used, filled);
+  run_pass(link_of(pid), reader);
+  return std::move(reader).result();
+}
+
+// The list may change under the program, and then lead anywhere: more pieces than an mm can have
+// VMAs for are none.
+std::optional<LiveView> OracleBpf::read_list(pid_t pid) {
+  constexpr int kMaxPieces = 1000;
+  if (!list_link_) list_link_.reset(bpf_program__attach_iter(skeleton_->progs.dump_list, nullptr));
+  if (!list_link_) throw Error("BPF iter/task: cannot attach: {}", errno_text(errno));
+  PassReader reader;
+  skeleton_->bss->wanted_tgid = pid;
+  skeleton_->bss->resume = 0;
+  for (int i = 0; i < kMaxPieces; i++) {
+    skeleton_->bss->pieces = 0;
+    run_pass(list_link_.get(), reader);
+    if (reader.ended() || skeleton_->bss->resume == 0) break;
   }
   return std::move(reader).result();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The live side's layout and counters by BPF iter/task_vma.
+// The live side's layout and counters by BPF: iter/task_vma, or where the kernel has none (before
+// 5.12) iter/task and a walk over the list of VMAs.
 #pragma once
 
 #include <sys/types.h>
@@ -26,6 +27,9 @@ class OracleBpf : public LiveSource {
   // per 32 KiB.
   std::optional<LiveView> read(pid_t pid) override;
 
+  // "iter/task_vma" or "iter/task".
+  const char* road() const;
+
   // What mm cookies are made with.
   uint64_t cookie_factor() const;
 
@@ -41,9 +45,13 @@ class OracleBpf : public LiveSource {
   };
 
   bpf_link* link_of(pid_t pid);
+  std::optional<LiveView> read_list(pid_t pid);
+
+  bool has_task_vma_;
 
   std::unique_ptr<svma_vma_bpf, DestroySkeleton> skeleton_;
   std::unordered_map<pid_t, std::unique_ptr<bpf_link, DestroyLink>> links_;
+  std::unique_ptr<bpf_link, DestroyLink> list_link_;
 };
 
 }  // namespace svma

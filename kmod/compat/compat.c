@@ -1,9 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "compat/compat.h"
 
+#include <linux/fs.h>
+#include <linux/hash.h>
+#include <linux/jhash.h>
 #include <linux/kallsyms.h>
-#include <linux/maple_tree.h>
+#include <linux/magic.h>
+#include <linux/mempolicy.h>
+#include <linux/mm_inline.h>
 #include <linux/printk.h>
+#include <linux/userfaultfd_k.h>
+
+/* v6.1 (d4af56c5c7c6) put the VMAs into a maple tree, and 763ecb035029 took the other structures away. */
+#define HAS_MAPLE_TREE (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0))
+/* v5.17 (9a10064f5625) gave anonymous VMAs names. */
+#define HAS_ANON_NAMES (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 17, 0))
+/* v5.17 (c6018b4b2549) gave policies a home node, v5.14 (269fbe72cded) one set of nodes. */
+#define HAS_HOME_NODE (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 17, 0))
+/* v5.11 (dd3b614f8503) renamed vm_operations_struct.split. */
+#define HAS_MAY_SPLIT (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0))
+/* v5.11 (d741bf41d7c7) took the kretprobe out of its instances. */
+#define HAS_GET_KRETPROBE (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0))
+
+/* Until v6.5 (8d7071af8907), and in 6.1 until 6.1.37, stacks grew under the mmap_lock held for reading. */
+#define SHARED_STACK_GROWTH SVMA_ON(true, false)
+
+#if HAS_MAPLE_TREE
+#include <linux/maple_tree.h>
+#endif
 
 static int *max_map_count;
 static unsigned long *stack_guard_gap_bytes;
@@ -85,6 +109,7 @@ bool svma_mm_topdown(const struct mm_struct *mm)
 	return (unsigned long)mm->get_unmapped_area == topdown_search;
 }
 
+#if HAS_MAPLE_TREE
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr)
 {
 	MA_STATE(mas, &mm->mm_mt, addr, addr);
@@ -94,6 +119,115 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 	vma = mas_find(&mas, ULONG_MAX);
 	rcu_read_unlock();
 	return vma;
+}
+#else
+/* Not find_vma(): that would change the vmacache of the task. */
+struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr)
+{
+	struct rb_node *node = mm->mm_rb.rb_node;
+	struct vm_area_struct *found = NULL;
+
+	while (node) {
+		struct vm_area_struct *vma = rb_entry(node, struct vm_area_struct, vm_rb);
+
+		if (vma->vm_end <= addr) {
+			node = node->rb_right;
+			continue;
+		}
+		found = vma;
+		if (vma->vm_start <= addr)
+			break;
+		node = node->rb_left;
+	}
+	return found;
+}
+#endif
+
+bool svma_layout_trylock(struct mm_struct *mm)
+{
+	return SHARED_STACK_GROWTH ? mmap_write_trylock(mm) : mmap_read_trylock(mm);
+}
+
+void svma_layout_unlock(struct mm_struct *mm)
+{
+	if (SHARED_STACK_GROWTH)
+		mmap_write_unlock(mm);
+	else
+		mmap_read_unlock(mm);
+}
+
+/* kernel/locking/rwsem.c: the lowest bit of the count says that a writer has it. */
+bool svma_mm_write_locked(const struct mm_struct *mm)
+{
+	return atomic_long_read(&mm->mmap_lock.count) & 1;
+}
+
+unsigned int svma_policy_digest(struct mempolicy *policy)
+{
+#ifdef CONFIG_NUMA
+	u32 digest;
+
+	if (!policy)
+		return 0;
+#if HAS_HOME_NODE
+	digest = jhash_3words(policy->mode, policy->flags, policy->home_node, 0x73766d61);
+	digest = jhash(&policy->nodes, sizeof(policy->nodes), digest);
+	digest = jhash(&policy->w, sizeof(policy->w), digest);
+#else
+	digest = jhash_2words(policy->mode, policy->flags, 0x73766d61);
+	if (policy->flags & MPOL_MODE_FLAGS)
+		digest = jhash(&policy->w, sizeof(policy->w), digest);
+	if (policy->mode == MPOL_PREFERRED && !(policy->flags & MPOL_F_LOCAL))
+		digest = jhash_1word((u16)policy->v.preferred_node, digest);
+	else if (policy->mode == MPOL_BIND || policy->mode == MPOL_INTERLEAVE)
+		digest = jhash(&policy->v.nodes, sizeof(policy->v.nodes), digest);
+#endif
+	return digest | 1;
+#else
+	return 0;
+#endif
+}
+
+unsigned int svma_anon_name(const struct anon_vma_name *name)
+{
+	return name ? (u32)hash_long((unsigned long)name, 31) | 1 : 0;
+}
+
+unsigned int svma_vma_anon_name(struct vm_area_struct *vma)
+{
+#if HAS_ANON_NAMES
+	return svma_anon_name(anon_vma_name(vma));
+#else
+	return 0;
+#endif
+}
+
+/* vma_is_secretmem() is not exported. v5.14 (1507f51255c9) added the file system. */
+bool svma_is_secretmem(const struct super_block *sb)
+{
+#ifdef SECRETMEM_MAGIC
+	return sb->s_magic == SECRETMEM_MAGIC;
+#else
+	return false;
+#endif
+}
+
+bool svma_asks_before_split(const struct vm_area_struct *vma)
+{
+#if HAS_MAY_SPLIT
+	return vma->vm_ops && vma->vm_ops->may_split;
+#else
+	return vma->vm_ops && vma->vm_ops->split;
+#endif
+}
+
+struct kretprobe *svma_kretprobe_of(struct kretprobe_instance *ri)
+{
+#if HAS_GET_KRETPROBE
+	return get_kretprobe(ri);
+#else
+	return ri->rp;
+#endif
 }
 
 unsigned long svma_arg(struct pt_regs *regs, unsigned int n)

@@ -10,8 +10,19 @@
 #include <linux/mm_types.h>
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#error "svma: no compat layer for this kernel; supported: 6.1"
+struct anon_vma_name;
+struct mempolicy;
+
+/*
+ * The kernels there is a column for. SVMA_ON(a, b) is what the column of this kernel says; the others are not
+ * evaluated, but must compile.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 10, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+#define SVMA_ON(on_5_10, on_6_1) (on_5_10)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define SVMA_ON(on_5_10, on_6_1) (on_6_1)
+#else
+#error "svma: no compat layer for this kernel; supported: 5.10, 6.1"
 #endif
 
 /**
@@ -35,6 +46,31 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 
 /* Whether a plain mmap() in @mm is placed from the top down; false for the legacy layout. */
 bool svma_mm_topdown(const struct mm_struct *mm);
+
+/*
+ * Lock the layout of @mm against all changes, its counters included. Where stacks grow under the mmap_lock held for
+ * reading, that takes it for writing.
+ */
+bool svma_layout_trylock(struct mm_struct *mm);
+void svma_layout_unlock(struct mm_struct *mm);
+
+/* Whether somebody holds the mmap_lock of @mm for writing. */
+bool svma_mm_write_locked(const struct mm_struct *mm);
+
+/* Of its content: equal for policies that mpol_equal() takes for equal, 0 for none. */
+unsigned int svma_policy_digest(struct mempolicy *policy);
+
+/* Identities of a name and of that of a VMA; 0 for none, and where the kernel has no such names. */
+unsigned int svma_anon_name(const struct anon_vma_name *name);
+unsigned int svma_vma_anon_name(struct vm_area_struct *vma);
+
+/* Whether the file system is that of memfd_secret(). */
+bool svma_is_secretmem(const struct super_block *sb);
+
+/* Whether the VMA's driver is asked before it is split. */
+bool svma_asks_before_split(const struct vm_area_struct *vma);
+
+struct kretprobe *svma_kretprobe_of(struct kretprobe_instance *ri);
 
 /* The n-th argument, counted from 0, of the function whose first instruction was hit. */
 unsigned long svma_arg(struct pt_regs *regs, unsigned int n);

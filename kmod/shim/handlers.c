@@ -15,6 +15,8 @@
  */
 #include "svma.h"
 
+#include "compat/args.h"
+
 #include <linux/ktime.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -33,7 +35,17 @@ static void count_hit(struct kprobe *kp)
 
 static void count_hit_ri(struct kretprobe_instance *ri)
 {
-	atomic64_inc(&container_of(get_kretprobe(ri), struct svma_probe_entry, rp)->hits);
+	atomic64_inc(&container_of(svma_kretprobe_of(ri), struct svma_probe_entry, rp)->hits);
+}
+
+static bool is_tracked(const struct mm_struct *mm)
+{
+	bool yes;
+
+	rcu_read_lock();
+	yes = mm && svma_find_rcu(mm);
+	rcu_read_unlock();
+	return yes;
 }
 
 /* --- the open operation ------------------------------------------------------------------------- */
@@ -96,6 +108,11 @@ static bool ends_by_itself(u32 kind)
 static void end_operation(struct svma_tracked *t, s64 result)
 {
 	struct svma_verdict verdict = {};
+	struct svma_rlimits limits;
+
+	fill_rlimits(&limits);
+	if (memcmp(&limits, &t->op.rlimits, sizeof(limits)))
+		t->op.steps |= SVMA_STEP_LIMITS_MOVED;
 
 	t->op.result = result;
 	t->op_open = false;
@@ -192,7 +209,7 @@ static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 			/* The unmap that went on under the read lock, which it still holds, has counted its pages. */
 			t->unmapping = 0;
 			t->seq++;
-			if (t->health == SVMA_CLEAN && t->op_id == data->op_id) {
+			if (t->health == SVMA_CLEAN && t->op_id == data->op_id && !t->growing) {
 				svma_core_release(t->shadow, data->mm, false, true, &verdict);
 				svma_account_answers(t, &t->op, &verdict);
 			}
@@ -254,6 +271,8 @@ static void release_call(struct svma_tracked *t)
 		op.args[0] = entry->call.args[0];
 		op.args[1] = entry->call.args[0] + PAGE_ALIGN(entry->call.args[1]);
 		op.args[2] = entry->call.args[2];
+		op.args[3] = entry->call.failed != 0;
+		op.args[4] = entry->call.cursor;
 		break;
 	case SVMA_CALL_CLEAR_REFS:
 		op.kind = SVMA_CORE_CLEAR_REFS;
@@ -350,54 +369,58 @@ static int on_mmap_region(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return open_at_entry(ri, current->mm, &op);
 }
 
-/* do_mas_align_munmap(mas, vma, mm, start, end, uf, downgrade) */
 static int on_munmap(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
+	const struct svma_args args = svma_args_munmap(regs);
 	struct svma_op op = { .kind = SVMA_CORE_MUNMAP };
+	const struct vm_area_struct *first;
 
-	op.args[0] = svma_arg(regs, 3);
-	op.args[1] = svma_arg(regs, 4);
-	return open_at_entry(ri, (struct mm_struct *)svma_arg(regs, 2), &op);
+	if (!is_tracked(args.mm))
+		return 1;
+	/* Some kernels look only inside whether there is anything to unmap. */
+	first = svma_live_next_vma(args.mm, args.start);
+	if (!first || first->vm_start >= args.end)
+		return 1;
+	op.args[0] = args.start;
+	op.args[1] = args.end;
+	return open_at_entry(ri, args.mm, &op);
 }
 
-/* do_brk_flags(mas, vma, addr, len, flags) */
 static int on_brk(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	const struct svma_args args = svma_args_brk(regs);
 	struct svma_op op = { .kind = SVMA_CORE_BRK };
 
 	if (!current->mm)
 		return 1;
-	op.args[0] = svma_arg(regs, 2);
-	op.args[1] = svma_arg(regs, 3);
-	op.args[2] = svma_arg(regs, 4) | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | current->mm->def_flags;
-	op.args[3] = vma ? vma->vm_start : SVMA_CORE_NO_VMA;
+	op.args[0] = args.start;
+	op.args[1] = args.end - args.start;
+	op.args[2] = args.flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | current->mm->def_flags;
+	op.args[3] = args.vma ? args.vma->vm_start : SVMA_CORE_NO_VMA;
 	return open_at_entry(ri, current->mm, &op);
 }
 
-/* mprotect_fixup(tlb, vma, pprev, start, end, newflags) */
 static int on_mprotect(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	const struct svma_args args = svma_args_mprotect(regs);
 	struct svma_op op = { .kind = SVMA_CORE_MPROTECT };
 
-	op.args[0] = svma_arg(regs, 3);
-	op.args[1] = svma_arg(regs, 4);
-	op.args[2] = svma_arg(regs, 5);
-	return open_at_entry(ri, vma->vm_mm, &op);
+	op.args[0] = args.start;
+	op.args[1] = args.end;
+	op.args[2] = args.flags;
+	return open_at_entry(ri, args.vma->vm_mm, &op);
 }
 
-/* mlock_fixup(vma, prev, start, end, newflags) */
 static int on_mlock(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+	const struct svma_args args = svma_args_mlock(regs);
 	struct svma_op op = { .kind = SVMA_CORE_MLOCK };
 
-	op.args[0] = svma_arg(regs, 2);
-	op.args[1] = svma_arg(regs, 3);
-	op.args[2] = svma_arg(regs, 4);
-	svma_live_read(vma, &op.vma);
-	return open_at_entry(ri, vma->vm_mm, &op);
+	op.args[0] = args.start;
+	op.args[1] = args.end;
+	op.args[2] = args.flags;
+	svma_live_read(args.vma, &op.vma);
+	return open_at_entry(ri, args.vma->vm_mm, &op);
 }
 
 static bool in_setup_stack(struct mm_struct *mm)
@@ -412,12 +435,93 @@ static bool in_setup_stack(struct mm_struct *mm)
 	return yes;
 }
 
+/*
+ * 5.10 lets stacks grow under mmap_lock held for reading, several at a time; no operation is open then, and none
+ * begins before all have grown. Each is applied when nothing can have moved since, that is by the last one.
+ * tracked->lock held.
+ */
+static void apply_growths(struct svma_tracked *t)
+{
+	struct svma_verdict verdict = {};
+	unsigned int i;
+
+	for (i = 0; i < t->nr_grown && t->health == SVMA_CLEAN; i++) {
+		struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH };
+
+		op.args[0] = t->grown[i].vma_start;
+		op.args[1] = t->grown[i].address;
+		op.args[3] = svma_mmap_min_addr();
+		if (begin_operation(t, &op))
+			end_operation(t, t->grown[i].result);
+	}
+	t->nr_grown = 0;
+	if (t->health != SVMA_CLEAN || t->unmapping)
+		return;
+	svma_core_release(t->shadow, t->mm, false, true, &verdict);
+	svma_account_answers(t, &t->op, &verdict);
+	t->announced = false;
+}
+
+static int on_shared_growth_done(struct svma_return_data *data, s64 result)
+{
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		data->growth.result = result;
+		if (t->nr_grown < SVMA_MAX_GROWN)
+			t->grown[t->nr_grown++] = data->growth;
+		else
+			lose_operation(t);
+		if (!--t->growing)
+			apply_growths(t);
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+static int on_shared_growth(struct kretprobe_instance *ri, const struct vm_area_struct *vma, u64 address)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(vma->vm_mm);
+	if (t) {
+		count_hit_ri(ri);
+		data->mm = vma->vm_mm;
+		data->op_id = 0;
+		data->growth.vma_start = vma->vm_start;
+		data->growth.address = address;
+		spin_lock(&t->lock);
+		t->growing++;
+		t->seq++; /* whoever reads both sides from here on must not take them for the same moment */
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return !t;
+}
+
+static int on_stack_growth_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+
+	if (data->op_id)
+		return close_at_return(ri, regs);
+	return on_shared_growth_done(data, (int)regs_return_value(regs));
+}
+
 /* expand_downwards(vma, address) */
 static int on_stack_growth(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
 	struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH };
 
+	if (!svma_mm_write_locked(vma->vm_mm))
+		return on_shared_growth(ri, vma, svma_arg(regs, 1));
 	op.args[0] = vma->vm_start;
 	op.args[1] = svma_arg(regs, 1);
 	op.args[2] = in_setup_stack(vma->vm_mm);
@@ -491,39 +595,35 @@ static bool in_madvise(const struct mm_struct *mm)
 	return entry && entry->call.kind == SVMA_CALL_MADVISE;
 }
 
-/* mbind_range(vmi, vma, prev, start, end, new_pol) */
 static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	const struct svma_args args = svma_args_mbind(regs);
 	struct svma_op op = { .kind = SVMA_CORE_MBIND };
 
-	op.args[0] = svma_arg(regs, 3);
-	op.args[1] = svma_arg(regs, 4);
-	op.args[2] = svma_live_policy((struct mempolicy *)svma_arg(regs, 5));
-	op.vma.start = vma->vm_start;
-	return open_at_entry(ri, vma->vm_mm, &op);
+	op.args[0] = args.start;
+	op.args[1] = args.end;
+	op.args[2] = svma_policy_digest(args.policy);
+	op.vma.start = args.vma->vm_start;
+	return open_at_entry(ri, args.vma->vm_mm, &op);
 }
 
-/*
- * vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx, anon_name): where no other
- * operation is open and no madvise() goes on, it is userfaultfd.
- */
-static int on_vma_merge(struct kprobe *kp, struct pt_regs *regs)
+/* Where no other operation is open and no madvise() goes on, it is userfaultfd. */
+static int on_merge(struct kprobe *kp, struct pt_regs *regs)
 {
-	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 0);
+	const struct svma_args args = svma_args_merge(regs);
 	struct svma_op op = { .kind = SVMA_CORE_MODIFY };
 	struct svma_tracked *t;
 
 	rcu_read_lock();
-	t = svma_find_rcu(mm);
-	if (t && !in_madvise(mm)) {
+	t = svma_find_rcu(args.mm);
+	if (t && !in_madvise(args.mm)) {
 		count_hit(kp);
-		op.args[0] = svma_arg(regs, 2);
-		op.args[1] = svma_arg(regs, 3);
-		op.args[2] = svma_arg(regs, 4);
-		op.args[3] = svma_arg(regs, 9);
-		op.args[4] = svma_live_policy((struct mempolicy *)svma_arg(regs, 8));
-		op.args[5] = svma_live_name((struct anon_vma_name *)svma_arg(regs, 10));
+		op.args[0] = args.start;
+		op.args[1] = args.end;
+		op.args[2] = args.flags;
+		op.args[3] = args.uffd_ctx;
+		op.args[4] = svma_policy_digest(args.policy);
+		op.args[5] = args.name;
 		spin_lock(&t->lock);
 		begin_operation(t, &op);
 		spin_unlock(&t->lock);
@@ -539,12 +639,8 @@ static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
-	bool tracked;
 
-	rcu_read_lock();
-	tracked = svma_find_rcu(vma->vm_mm) != NULL;
-	rcu_read_unlock();
-	if (!tracked)
+	if (!is_tracked(vma->vm_mm))
 		return 1;
 	count_hit_ri(ri);
 	data->mm = vma->vm_mm;
@@ -587,12 +683,8 @@ static int on_search(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	const struct vm_unmapped_area_info *info = (const void *)svma_arg(regs, 0);
-	bool tracked;
 
-	rcu_read_lock();
-	tracked = current->mm && svma_find_rcu(current->mm);
-	rcu_read_unlock();
-	if (!tracked)
+	if (!is_tracked(current->mm))
 		return 1;
 	count_hit_ri(ri);
 	data->mm = current->mm;
@@ -637,15 +729,12 @@ static int on_search_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 static int on_enough_memory(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
-	bool tracked;
 
 	data->mm = (struct mm_struct *)svma_arg(regs, 0);
-	rcu_read_lock();
-	tracked = svma_find_rcu(data->mm) != NULL;
-	rcu_read_unlock();
-	if (tracked)
-		count_hit_ri(ri);
-	return !tracked;
+	if (!is_tracked(data->mm))
+		return 1;
+	count_hit_ri(ri);
+	return 0;
 }
 
 static int on_enough_memory_done(struct kretprobe_instance *ri, struct pt_regs *regs)
@@ -742,6 +831,36 @@ static int on_madvise(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call.args[1] = svma_arg(regs, 2);
 	call.args[2] = (int)svma_arg(regs, 3);
 	return open_call(ri, (struct mm_struct *)svma_arg(regs, 0), &call);
+}
+
+/* ksm_madvise(vma, start, end, advice, vm_flags): it may be interrupted, or not have the memory */
+static int on_ksm(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+
+	if (!is_tracked(vma->vm_mm))
+		return 1;
+	count_hit_ri(ri);
+	data->mm = vma->vm_mm;
+	data->start = svma_arg(regs, 1);
+	return 0;
+}
+
+static int on_ksm_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	int result = regs_return_value(regs);
+	struct svma_call_entry *entry;
+
+	if (!result)
+		return 0;
+	entry = svma_call_current(data->mm);
+	if (entry && entry->call.kind == SVMA_CALL_MADVISE) {
+		entry->call.failed = result;
+		entry->call.cursor = data->start;
+	}
+	return 0;
 }
 
 /* do_mprotect_pkey(start, len, prot, pkey) */
@@ -859,20 +978,38 @@ static int on_userfaultfd(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 /* --- fork, exec, exit ------------------------------------------------------------------------------ */
 
-/* dup_mmap(mm, oldmm) */
-static int on_fork(struct kretprobe_instance *ri, struct pt_regs *regs)
+/*
+ * mm_init(mm, task, ...): of an exec when the task is the current one, else of a fork, which goes on with dup_mmap().
+ * That one itself is inlined in some kernels.
+ */
+static int on_mm_init(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct svma_return_data *data = (struct svma_return_data *)ri->data;
-	struct mm_struct *child_mm = (struct mm_struct *)svma_arg(regs, 0);
-	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 1);
-	struct svma_tracked *parent, *child;
-	int unwanted = 1;
+	struct svma_tracked *parent;
+	bool wanted;
 
+	if (!current->mm || (struct task_struct *)svma_arg(regs, 1) == current)
+		return 1;
 	rcu_read_lock();
-	parent = svma_find_rcu(mm);
-	if (!parent || !(parent->flags & SVMA_MM_DESCENDANTS))
-		goto out;
+	parent = svma_find_rcu(current->mm);
+	wanted = parent && (parent->flags & SVMA_MM_DESCENDANTS);
+	rcu_read_unlock();
+	if (!wanted)
+		return 1;
 	count_hit_ri(ri);
+	return 0;
+}
+
+static int on_mm_init_done(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct mm_struct *child_mm = (struct mm_struct *)regs_return_value(regs);
+	struct svma_tracked *parent, *child;
+
+	if (!child_mm)
+		return 0;
+	rcu_read_lock();
+	parent = svma_find_rcu(current->mm);
+	if (!parent)
+		goto out;
 	child = svma_tracked_alloc(child_mm, parent->session);
 	if (!child) {
 		spin_lock(&parent->lock);
@@ -881,55 +1018,37 @@ static int on_fork(struct kretprobe_instance *ri, struct pt_regs *regs)
 		goto out;
 	}
 	child->flags = parent->flags & ~SVMA_MM_OWNED;
-	child->parent_mm = mm;
+	child->parent_mm = current->mm;
 	child->forking = true;
 	child->starting = true;
 	child->begin_ns = ktime_get_mono_fast_ns();
 	memcpy(child->comm, current->comm, sizeof(child->comm));
-	if (svma_tracked_publish(child)) {
+	if (svma_tracked_publish(child))
 		svma_tracked_discard(child);
-		goto out;
-	}
-	data->mm = child_mm;
-	unwanted = 0;
-out:
-	rcu_read_unlock();
-	return unwanted;
-}
-
-/* The child's mm is complete and nobody else knows it yet. */
-static int on_fork_done(struct kretprobe_instance *ri, struct pt_regs *regs)
-{
-	struct svma_return_data *data = (struct svma_return_data *)ri->data;
-	struct svma_op op = { .kind = SVMA_CORE_FORK };
-	struct svma_tracked *t;
-
-	rcu_read_lock();
-	t = svma_find_rcu(data->mm);
-	if (!t)
-		goto out;
-	if ((int)regs_return_value(regs)) {
-		svma_tracked_retire(t);
-		goto out;
-	}
-	spin_lock(&t->lock);
-	t->starting = false;
-	if (t->forking) {
-		t->forking = false;
-		lose_operation(t);
-	}
-	if (t->health == SVMA_CLEAN) {
-		if (t->counts.operations)
-			t->fork_verdict.scene = NULL; /* another operation has used it since */
-		svma_account(t, &op, &t->fork_verdict);
-	}
-	spin_unlock(&t->lock);
 out:
 	rcu_read_unlock();
 	return 0;
 }
 
-/* wake_up_new_task(task): now the child's process exists */
+/* The child's mm is complete; so far nobody else knows it. tracked->lock held. */
+static void fork_done(struct svma_tracked *t)
+{
+	const struct svma_op op = { .kind = SVMA_CORE_FORK };
+
+	t->starting = false;
+	if (t->forking) {
+		t->forking = false;
+		lose_operation(t);
+	}
+	if (t->health != SVMA_CLEAN)
+		return;
+	if (t->counts.operations)
+		t->fork_verdict.scene = NULL; /* another operation has used it since */
+	svma_account(t, &op, &t->fork_verdict);
+	svma_core_fork_done(t->shadow);
+}
+
+/* wake_up_new_task(task): now the child's process exists. A fork that fails ends in exit_mmap(). */
 static int on_new_task(struct kprobe *kp, struct pt_regs *regs)
 {
 	struct task_struct *task = (struct task_struct *)svma_arg(regs, 0);
@@ -941,7 +1060,7 @@ static int on_new_task(struct kprobe *kp, struct pt_regs *regs)
 		count_hit(kp);
 		spin_lock(&t->lock);
 		t->pid = get_pid(task_tgid(task));
-		svma_core_fork_done(t->shadow);
+		fork_done(t);
 		spin_unlock(&t->lock);
 		svma_worker_kick();
 	}
@@ -1061,42 +1180,45 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 
 /* --- the table ------------------------------------------------------------------------------------- */
 
-#define REQUIRED_RETURN(name, what, at_entry, at_return) \
-	{ .symbol = name, .role = what, .required = true, .entry = at_entry, .ret = at_return }
-#define REQUIRED(name, what, handler) \
-	{ .symbol = name, .role = what, .required = true, .pre = handler }
+/* A row: the symbol on 5.10 and on 6.1, NULL where another row does its work. */
+#define ROW(what, ...) .symbol = SVMA_ON(__VA_ARGS__), .role = what, .required = true
+#define KPROBE(handler) .pre = handler
+#define KRETPROBE(at_entry, at_return) .entry = at_entry, .ret = at_return
+#define EVERYWHERE(symbol) symbol, symbol
 
 struct svma_probe_entry svma_probe_table[] = {
-	REQUIRED("up_write", "release: totals compared", on_up_write),
-	REQUIRED("downgrade_write", "release: unmap goes on", on_downgrade_write),
-	REQUIRED_RETURN("mmap_region", "mmap", on_mmap_region, close_at_return),
-	REQUIRED_RETURN("do_mas_align_munmap", "munmap, brk shrink", on_munmap, close_at_return),
-	REQUIRED_RETURN("do_brk_flags", "brk", on_brk, close_at_return),
-	REQUIRED_RETURN("mprotect_fixup", "mprotect", on_mprotect, close_at_return),
-	REQUIRED_RETURN("mlock_fixup", "mlock family", on_mlock, close_at_return),
-	REQUIRED_RETURN("move_vma", "mremap that moves", on_move_vma, close_at_return),
-	REQUIRED_RETURN("vma_to_resize", "mremap in place", on_resize, on_resize_checked),
-	REQUIRED("vma_merge", "userfaultfd: one VMA", on_vma_merge),
-	REQUIRED_RETURN("mbind_range", "mbind", on_mbind, close_at_return),
-	REQUIRED_RETURN("vm_unmapped_area", "address search", on_search, on_search_done),
-	REQUIRED_RETURN("security_vm_enough_memory_mm", "overcommit's answer", on_enough_memory,
-			on_enough_memory_done),
-	REQUIRED_RETURN("do_mmap", "mmap: the call", on_mmap_call, on_call_done),
-	REQUIRED_RETURN("__vm_munmap", "munmap: the call", on_munmap_call, on_call_done),
-	REQUIRED_RETURN("do_mprotect_pkey", "mprotect: the call", on_mprotect_call, on_call_done),
-	REQUIRED_RETURN("do_madvise", "madvise: the call", on_madvise, on_call_done),
-	REQUIRED_RETURN("apply_vma_lock_flags", "mlock: the call", on_mlock_call, on_call_done),
-	REQUIRED_RETURN("apply_mlockall_flags", "mlockall: the call", on_mlockall_call, on_call_done),
-	REQUIRED_RETURN("userfaultfd_ioctl", "userfaultfd: the call", on_userfaultfd, on_call_done),
-	REQUIRED_RETURN("clear_refs_write", "clear_refs", on_clear_refs, on_call_done),
-	REQUIRED_RETURN("expand_downwards", "stack growth", on_stack_growth, close_at_return),
-	REQUIRED_RETURN("insert_vm_struct", "special mappings, exec", on_insert, close_at_return),
-	REQUIRED("setup_arg_pages", "exec: new mm in use", on_setup_stack),
-	REQUIRED_RETURN("shift_arg_pages", "exec: stack moves", on_stack_shift, close_at_return),
-	REQUIRED_RETURN("dup_mmap", "fork", on_fork, on_fork_done),
-	REQUIRED("wake_up_new_task", "fork: the child's pid", on_new_task),
-	REQUIRED_RETURN("__anon_vma_prepare", "first anonymous fault", on_anon_vma, on_anon_vma_done),
-	REQUIRED("exit_mmap", "exit", on_exit),
+	{ ROW("release: totals compared", EVERYWHERE("up_write")), KPROBE(on_up_write) },
+	{ ROW("release: unmap goes on", EVERYWHERE("downgrade_write")), KPROBE(on_downgrade_write) },
+	{ ROW("mmap", EVERYWHERE("mmap_region")), KRETPROBE(on_mmap_region, close_at_return) },
+	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap"), KRETPROBE(on_munmap, close_at_return) },
+	{ ROW("brk", EVERYWHERE("do_brk_flags")), KRETPROBE(on_brk, close_at_return) },
+	{ ROW("mprotect", EVERYWHERE("mprotect_fixup")), KRETPROBE(on_mprotect, close_at_return) },
+	{ ROW("mlock family", EVERYWHERE("mlock_fixup")), KRETPROBE(on_mlock, close_at_return) },
+	{ ROW("mremap that moves", EVERYWHERE("move_vma")), KRETPROBE(on_move_vma, close_at_return) },
+	{ ROW("mremap in place", EVERYWHERE("vma_to_resize")), KRETPROBE(on_resize, on_resize_checked) },
+	{ ROW("userfaultfd: one VMA", EVERYWHERE("vma_merge")), KPROBE(on_merge) },
+	{ ROW("mbind", NULL, "mbind_range"), KRETPROBE(on_mbind, close_at_return) },
+	{ ROW("address search", EVERYWHERE("vm_unmapped_area")), KRETPROBE(on_search, on_search_done) },
+	{ ROW("overcommit's answer", EVERYWHERE("security_vm_enough_memory_mm")),
+	  KRETPROBE(on_enough_memory, on_enough_memory_done) },
+	{ ROW("mmap: the call", EVERYWHERE("do_mmap")), KRETPROBE(on_mmap_call, on_call_done) },
+	{ ROW("munmap: the call", EVERYWHERE("__vm_munmap")), KRETPROBE(on_munmap_call, on_call_done) },
+	{ ROW("mprotect: the call", EVERYWHERE("do_mprotect_pkey")), KRETPROBE(on_mprotect_call, on_call_done) },
+	/* 5.10 has the tests of the arguments in its callers, too, and calls the rest. */
+	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise"), KRETPROBE(on_madvise, on_call_done) },
+	{ ROW("madvise: KSM's answer", EVERYWHERE("ksm_madvise")), KRETPROBE(on_ksm, on_ksm_done) },
+	{ ROW("mlock: the call", EVERYWHERE("apply_vma_lock_flags")), KRETPROBE(on_mlock_call, on_call_done) },
+	{ ROW("mlockall: the call", EVERYWHERE("apply_mlockall_flags")), KRETPROBE(on_mlockall_call, on_call_done) },
+	{ ROW("userfaultfd: the call", EVERYWHERE("userfaultfd_ioctl")), KRETPROBE(on_userfaultfd, on_call_done) },
+	{ ROW("clear_refs", EVERYWHERE("clear_refs_write")), KRETPROBE(on_clear_refs, on_call_done) },
+	{ ROW("stack growth", EVERYWHERE("expand_downwards")), KRETPROBE(on_stack_growth, on_stack_growth_done) },
+	{ ROW("special mappings, exec", EVERYWHERE("insert_vm_struct")), KRETPROBE(on_insert, close_at_return) },
+	{ ROW("exec: new mm in use", EVERYWHERE("setup_arg_pages")), KPROBE(on_setup_stack) },
+	{ ROW("exec: stack moves", EVERYWHERE("shift_arg_pages")), KRETPROBE(on_stack_shift, close_at_return) },
+	{ ROW("fork: the child's mm", EVERYWHERE("mm_init")), KRETPROBE(on_mm_init, on_mm_init_done) },
+	{ ROW("fork: the child's process", EVERYWHERE("wake_up_new_task")), KPROBE(on_new_task) },
+	{ ROW("first anonymous fault", EVERYWHERE("__anon_vma_prepare")), KRETPROBE(on_anon_vma, on_anon_vma_done) },
+	{ ROW("exit", EVERYWHERE("exit_mmap")), KPROBE(on_exit) },
 };
 
-const unsigned int svma_nr_probes = ARRAY_SIZE(svma_probe_table);
+unsigned int svma_nr_probes = ARRAY_SIZE(svma_probe_table);

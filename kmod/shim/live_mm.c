@@ -5,11 +5,9 @@
 #include <linux/dax.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
-#include <linux/jhash.h>
 #include <linux/magic.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
-#include <linux/mm_inline.h>
 #include <linux/mount.h>
 #include <linux/userfaultfd_k.h>
 
@@ -44,34 +42,6 @@ u64 svma_live_file_bits(struct file *file)
 	return bits;
 }
 
-/* Policies are compared by content (mpol_equal()), so two objects with the same content get one digest. */
-u32 svma_live_policy(struct mempolicy *policy)
-{
-#ifdef CONFIG_NUMA
-	u32 digest;
-
-	if (!policy)
-		return 0;
-	digest = jhash_3words(policy->mode, policy->flags, policy->home_node, 0x73766d61);
-	digest = jhash(&policy->nodes, sizeof(policy->nodes), digest);
-	digest = jhash(&policy->w, sizeof(policy->w), digest);
-	return digest | 1;
-#else
-	return 0;
-#endif
-}
-
-u32 svma_live_name(struct anon_vma_name *name)
-{
-	return name ? (u32)hash_long((unsigned long)name, 31) | 1 : 0;
-}
-
-/* vma_is_secretmem() is not exported. */
-static bool live_is_secretmem(struct vm_area_struct *vma)
-{
-	return vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC;
-}
-
 void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -83,14 +53,15 @@ void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out)
 	out->anon_vma = (unsigned long)READ_ONCE(vma->anon_vma);
 	out->anon_singular = out->anon_vma && list_is_singular(&vma->anon_vma_chain);
 	out->uffd_ctx = (unsigned long)vma->vm_userfaultfd_ctx.ctx;
-	out->policy = svma_live_policy(vma_policy(vma));
-	out->anon_name = svma_live_name(anon_vma_name(vma));
+	out->policy = svma_policy_digest(vma_policy(vma));
+	out->anon_name = svma_vma_anon_name(vma);
 	out->has_close = vma->vm_ops && vma->vm_ops->close;
-	out->lock_exempt = vma_is_dax(vma) || live_is_secretmem(vma);
+	out->lock_exempt = vma_is_dax(vma) ||
+			   (vma->vm_file && svma_is_secretmem(file_inode(vma->vm_file)->i_sb));
 	out->anonymous = vma_is_anonymous(vma);
 	if (vma->vm_flags & VM_HUGETLB)
 		out->split_shift = ilog2(vma_kernel_pagesize(vma));
-	else if (!vma->vm_file && vma->vm_ops && vma->vm_ops->may_split)
+	else if (!vma->vm_file && svma_asks_before_split(vma))
 		out->split_shift = SVMA_NEVER_SPLIT; /* a special mapping; SysV shm asks, too, and allows it */
 }
 

@@ -32,6 +32,7 @@ static int __init svma_init(void)
 	if (err)
 		return err;
 	svma_report_init();
+	svma_probes_init();
 	err = svma_pools_init();
 	if (err)
 		return err;

@@ -37,6 +37,17 @@ static void disarm(struct svma_probe_entry *entry)
 	entry->armed = false;
 }
 
+void svma_probes_init(void)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < svma_nr_probes; i++) {
+		if (svma_probe_table[i].symbol)
+			svma_probe_table[kept++] = svma_probe_table[i];
+	}
+	svma_nr_probes = kept;
+}
+
 int svma_probes_arm(void)
 {
 	unsigned int i;

@@ -257,6 +257,16 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
 
 /* --- tracked.c: the table ------------------------------------------------------------------------ */
 
+/* Stacks that may grow at the same time; more are too much to keep track of. */
+#define SVMA_MAX_GROWN 8
+
+/* A stack that has grown under mmap_lock held for reading. */
+struct svma_growth {
+	u64 vma_start; /* before */
+	u64 address;
+	s64 result;
+};
+
 /**
  * struct svma_tracked - one tracked mm
  * @hash: in the table, by @mm; RCU
@@ -279,6 +289,9 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
  * @ring: the journal
  * @ring_moved: the journal is in the session now
  * @forgotten: untracked on request: no journal is kept; svma_admin
+ * @growing: stacks that grow just now under mmap_lock held for reading (5.10)
+ * @nr_grown: how many are in @grown
+ * @grown: that have grown meanwhile, not applied yet
  * @parent_mm: of a fork that is going on, else NULL; to look up, not to follow
  * @fork_verdict: of a fork that is going on, not counted yet
  */
@@ -314,6 +327,9 @@ struct svma_tracked {
 	struct svma_ring ring;
 	bool ring_moved;
 	bool forgotten;
+	unsigned int growing;
+	unsigned int nr_grown;
+	struct svma_growth grown[SVMA_MAX_GROWN];
 	struct mm_struct *parent_mm;
 	struct svma_verdict fork_verdict;
 };
@@ -350,8 +366,6 @@ void svma_live_file(struct file *file, struct svma_live_vma *out);
 u64 svma_live_file_bits(struct file *file); /* SVMA_FILE_ bits */
 /* What bounds a search in @mm; the caller holds a user of it (mm_users). */
 void svma_live_limits(const struct mm_struct *mm, struct svma_limits *out);
-u32 svma_live_policy(struct mempolicy *policy);
-u32 svma_live_name(struct anon_vma_name *name);
 
 /* --- probes.c: the table; handlers.c: what they do ---------------------------------------------- */
 
@@ -389,11 +403,15 @@ struct svma_return_data {
 	struct vm_area_struct *vma;
 	struct svma_call_entry *call;
 	u64 search[6];
+	struct svma_growth growth;
+	u64 start;
 };
 
 extern struct svma_probe_entry svma_probe_table[];
-extern const unsigned int svma_nr_probes;
+extern unsigned int svma_nr_probes;
 
+/* Once: drops the rows that are for other kernels. */
+void svma_probes_init(void);
 int svma_probes_arm(void);
 void svma_probes_disarm(void);
 u64 svma_probe_missed(const struct svma_probe_entry *entry);

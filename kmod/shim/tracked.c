@@ -211,11 +211,11 @@ static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 		if (err)
 			return err;
 		err = -EAGAIN;
-		if (mmap_read_trylock(mm)) {
+		if (svma_layout_trylock(mm)) {
 			err = svma_core_load(shadow, mm);
 			if (!err)
 				return 0;
-			mmap_read_unlock(mm);
+			svma_layout_unlock(mm);
 			if (err == -ENOMEM) /* forks were faster than we at the pool */
 				err = -EAGAIN;
 		}
@@ -271,7 +271,7 @@ int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *
 	t->seq = 1;
 	svma_journal_note_whole(t, SVMA_OP_ATTACH);
 	err = svma_tracked_publish(t);
-	mmap_read_unlock(mm);
+	svma_layout_unlock(mm);
 	*id = t->id;
 	if (err)
 		svma_tracked_put(t);
@@ -309,7 +309,7 @@ int svma_resync(struct svma_tracked *t)
 	t->seq++;
 	svma_journal_note_whole(t, SVMA_OP_ATTACH);
 	spin_unlock(&t->lock);
-	mmap_read_unlock(t->mm);
+	svma_layout_unlock(t->mm);
 	mmput(t->mm);
 	shadow_free(old);
 	return 0;

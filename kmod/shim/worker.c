@@ -12,7 +12,7 @@ static void kick(struct irq_work *unused);
 
 static struct workqueue_struct *queue;
 static DECLARE_DELAYED_WORK(svma_work, work);
-static struct irq_work svma_kick_work = IRQ_WORK_INIT(kick);
+static struct irq_work svma_kick_work;
 static bool stopping;
 static u64 missed_before;
 static bool disarmed;
@@ -154,6 +154,7 @@ static void work(struct work_struct *unused)
 
 int svma_worker_start(void)
 {
+	init_irq_work(&svma_kick_work, kick);
 	queue = alloc_workqueue("svma", WQ_HIGHPRI | WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
 	missed_before = svma_probes_missed();
 	return queue ? 0 : -ENOMEM;

@@ -105,16 +105,16 @@ void svma_core_search(svma_shadow* shadow, const svma_op* op, svma_call* call, s
 
 void svma_core_call_step(svma_shadow* shadow, svma_call* call, const svma_op* op,
                          svma_verdict* verdict) {
-  svma::CallCheck(shadow->space(), *call).step(*op, *verdict);
+  svma::CallCheck(shadow->semantics(), shadow->space(), *call).step(*op, *verdict);
 }
 
 void svma_core_call_release(svma_shadow* shadow, svma_call* call) {
-  svma::CallCheck(shadow->space(), *call).release();
+  svma::CallCheck(shadow->semantics(), shadow->space(), *call).release();
 }
 
 void svma_core_call_end(svma_shadow* shadow, svma_call* call, svma_s64 result,
                         svma_verdict* verdict) {
-  svma::CallCheck(shadow->space(), *call).end(result, *verdict);
+  svma::CallCheck(shadow->semantics(), shadow->space(), *call).end(result, *verdict);
 }
 
 int svma_core_advice_changes(int advice) { return svma::advice_changes_flags(advice); }

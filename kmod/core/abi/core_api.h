@@ -37,7 +37,9 @@ enum svma_core_op {
 	SVMA_CORE_ANON_VMA = 15,
 	SVMA_CORE_OTHER = 16,
 	SVMA_CORE_EXEC = 17,
-	SVMA_CORE_MADVISE = 18, /* args: start, end, advice; over the whole range of the call */
+	SVMA_CORE_MADVISE = 18, /* args: start, end, advice, 1 when KSM refused, where;
+				 * over the whole range of the call
+				 */
 	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy; vma: the one it was called for */
 	SVMA_CORE_SEARCH = 20,	/* args: length, low_limit, high_limit, align_mask, align_offset, topdown */
 	SVMA_CORE_CLEAR_REFS = 21, /* soft-dirty marks of all VMAs are taken off */
@@ -75,6 +77,7 @@ enum svma_core_field {
 #define SVMA_STEP_NO_MEMORY 2u	/* overcommit refused the pages */
 #define SVMA_STEP_UNMAP_FAILED 4u	/* the unmap inside failed */
 #define SVMA_STEP_FAULTED 8u		/* a fault inside gave a VMA its anon_vma */
+#define SVMA_STEP_LIMITS_MOVED 16u	/* the rlimits were not the same at begin and end */
 
 /* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
 #define SVMA_CORE_FACTS 10
@@ -149,6 +152,7 @@ enum svma_call_kind {
  * @failed: what the last step returned when it failed, else 0
  * @cursor: the core's own
  * @end: the core's own
+ * @passed: the core's own
  */
 struct svma_call {
 	svma_u32 kind;
@@ -158,6 +162,7 @@ struct svma_call {
 	svma_s64 failed;
 	svma_u64 cursor;
 	svma_u64 end;
+	svma_u64 passed;
 };
 
 /**

@@ -13,7 +13,7 @@ namespace {
 // include/uapi/asm-generic/mman-common.h, arch/x86/include/uapi/asm/mman.h
 constexpr u64 kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtGrowsDown = 0x01000000;
 constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMap32Bit = 0x40,
-              kMapGrowsDown = 0x100, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
+              kMapGrowsDown = 0x100, kMapDenyWrite = 0x800, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
               kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
 constexpr u64 kMclCurrent = 1, kMclOnFault = 4;
 
@@ -68,6 +68,11 @@ void CallCheck::begin_range() {
     default:
       call_.cursor = start;
       call_.end = start + call_.args[1];
+  }
+  if (is_uffd() && start == 0 && semantics_.uffd_passes_second_at_zero) {
+    const Vma* const first = space_.find_vma(VirtAddr(0));
+    const Vma* const second = first != nullptr ? AddressSpace::next(first) : nullptr;
+    if (second != nullptr && first->vm_start.value() == 0) call_.passed = second->vm_start.value();
   }
 }
 
@@ -128,6 +133,7 @@ CallCheck::State CallCheck::next_uffd_step(Step& step) const {
         registers ? vma->attrs.uffd_ctx == call_.args[3] && (vma->attrs.vm_flags & wanted) == wanted
                   : vma->attrs.uffd_ctx == 0;
     if (as_wanted || vma->vm_end <= cursor) continue;
+    if (call_.passed != 0 && vma->vm_start.value() == call_.passed) continue;
     step.range = {vma->vm_start > cursor ? vma->vm_start : cursor,
                   vma->vm_end < end ? vma->vm_end : end};
     step.vm_flags = (vma->attrs.vm_flags & ~kVmUffdFlags) | (registers ? wanted : 0);
@@ -232,6 +238,7 @@ VmFlags CallCheck::mmap_flags(VmFlags& unknown) const {
 
   VmFlags vm_flags = prot_bits(prot) | call_.args[5] | kVmMayRead | kVmMayWrite | kVmMayExec;
   if (flags & kMapGrowsDown) vm_flags |= kVmGrowsDown;
+  if ((flags & kMapDenyWrite) && semantics_.mmap_keeps_denywrite) vm_flags |= kVmDenyWrite;
   if (flags & kMapLocked) vm_flags |= kVmLocked;
   if (flags & kMapSync) vm_flags |= kVmSync;
   if ((flags & kMapType) != 2) {  // not MAP_PRIVATE

@@ -17,13 +17,15 @@
 
 #include "abi/core_api.h"
 #include "base/types.hpp"
+#include "replay/semantics.hpp"
 #include "vma/address_space.hpp"
 
 namespace svma {
 
 class CallCheck {
  public:
-  CallCheck(const AddressSpace& space, svma_call& call) : space_(space), call_(call) {}
+  CallCheck(const Semantics& semantics, const AddressSpace& space, svma_call& call)
+      : semantics_(semantics), space_(space), call_(call) {}
 
   // A step begins: compares its arguments.
   void step(const svma_op& op, svma_verdict& verdict);
@@ -63,6 +65,7 @@ class CallCheck {
   bool is_uffd() const;
   VmFlags protected_flags(const Vma& vma, VmFlags& unknown) const;
 
+  const Semantics& semantics_;
   const AddressSpace& space_;
   svma_call& call_;
 };

@@ -78,8 +78,8 @@ void Predictor::account_locked(VmFlags flags, i64 pages) {
   if (flags & kVmLocked) space_.acct().locked_vm += PageCount(static_cast<u64>(pages));
 }
 
-// mm/mmap.c mmap_region() in v6.1: unmap what is there, grow a neighbour if one is compatible, else
-// a new VMA whose driver may still change it.
+// mm/mmap.c mmap_region(): unmap what is there, grow a neighbour if one is compatible, else a new
+// VMA whose driver may still change it.
 Status Predictor::mmap(const svma_op& op, Touched& touched) {
   const VirtAddr start(op.args[0]);
   const AddrRange range{start, start + op.args[1]};
@@ -92,7 +92,7 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
     explain_failure(op, within_limits);
     return mmap_failed(op, range, reserve);
   }
-  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
+  judge_limits(op, within_limits);
   if (Status s = space_.do_munmap(range, reserve, op.map_count_limit); !s.ok()) return s;
 
   VmaAttrs attrs = attrs_of(op.vma);
@@ -102,7 +102,7 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   if (accountable_mapping(attrs.vm_flags)) attrs.vm_flags |= kVmAccount;
 
   VmFlags account = attrs.vm_flags;
-  Vma* vma = expand_neighbour(range, attrs);
+  Vma* vma = join_neighbour(range, attrs);
   if (vma == nullptr) {
     const bool shared_anon = attrs.file == 0 && (attrs.vm_flags & kVmShared);
     vma = map_new(range, attrs, shared_anon, reserve);
@@ -132,6 +132,13 @@ bool Predictor::mmap_within_limits(const svma_op& op, AddrRange range) const {
   return may_expand_vm(space_.acct(), op.rlimits, flags, pages - replaced);
 }
 
+// The kernel said yes, and so should the limits, if they are those that it asked: another thread may
+// have set others meanwhile.
+void Predictor::judge_limits(const svma_op& op, bool within_limits) {
+  if (op.steps & SVMA_STEP_LIMITS_MOVED) return count_fact(Fact::kResource);
+  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
+}
+
 // The kernel said no. Either the limits of the address space say so, too, which is a prediction, or
 // the reason lies outside: a sealed memfd, for one, is refused before limits are asked.
 void Predictor::explain_failure(const svma_op& op, bool within_limits) {
@@ -149,6 +156,19 @@ Status Predictor::mmap_failed(const svma_op& op, AddrRange range, VmaReserve& re
   if (op.steps & SVMA_STEP_UNMAPPED) return space_.do_munmap(range, reserve, ~0u);
   if (op.steps & SVMA_STEP_UNMAP_FAILED) return unmap_halfway(range, op.map_count_limit, reserve);
   return kOk;
+}
+
+Vma* Predictor::join_neighbour(AddrRange range, const VmaAttrs& attrs) {
+  if (semantics_.mmap_expands_neighbours) return expand_neighbour(range, attrs);
+  return merge_below(range, attrs);
+}
+
+// vma_merge() as those call it who look for a place next to the VMA below, with or without one
+// there.
+Vma* Predictor::merge_below(AddrRange range, const VmaAttrs& attrs) {
+  Vma* prev = nullptr;
+  space_.find_vma_prev(range.start, &prev);
+  return mutated(Mutation::skip_merge) ? nullptr : space_.vma_merge(prev, range, attrs);
 }
 
 // The two checks of mmap_region() in v6.1. They differ from vma_merge(): a neighbour with any
@@ -297,22 +317,18 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
     explain_failure(op, within_limits);
     return kOk;
   }
-  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
+  judge_limits(op, within_limits);
 
   VmaReserve reserve;
-  if (Status s = reserve.fill(1); !s.ok()) return s;
+  if (Status s = reserve.fill(3); !s.ok()) return s;  // as mmap()
+  if (Status s = space_.do_munmap(range, reserve, ~0u); !s.ok()) return s;
   VmaAttrs attrs{};
   attrs.vm_flags = op.args[2];
   attrs.vm_pgoff = PageOffset(start.page_number());
   attrs.anonymous = true;
 
-  Vma* vma = nullptr;
-  if (op.args[3] != SVMA_CORE_NO_VMA) vma = space_.find_vma(VirtAddr(op.args[3]));
-  if (vma != nullptr && vma->vm_end == start && vma->attrs.vm_policy == 0 &&
-      can_vma_merge_after(*vma, attrs, attrs.vm_pgoff) == MergeVerdict::kMergeable &&
-      !mutated(Mutation::brk_never_merges)) {
-    space_.vma_expand(vma, {vma->vm_start, range.end}, vma->attrs.vm_pgoff, nullptr);
-  } else {
+  Vma* vma = brk_joins(op, range, attrs);
+  if (vma == nullptr) {
     vma = reserve.take();
     vma->vm_start = range.start;
     vma->vm_end = range.end;
@@ -328,6 +344,19 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
   account_locked(attrs.vm_flags, static_cast<i64>(range.pages().value()));
   vma->attrs.vm_flags |= kVmSoftDirty;
   return kOk;
+}
+
+Vma* Predictor::brk_joins(const svma_op& op, AddrRange range, const VmaAttrs& attrs) {
+  if (mutated(Mutation::brk_never_merges)) return nullptr;
+  if (!semantics_.brk_grows_given_vma) return merge_below(range, attrs);
+  if (op.args[3] == SVMA_CORE_NO_VMA) return nullptr;
+  Vma* const vma = space_.find_vma(VirtAddr(op.args[3]));
+  if (vma == nullptr || vma->vm_end != range.start || vma->attrs.vm_policy != 0 ||
+      can_vma_merge_after(*vma, attrs, attrs.vm_pgoff) != MergeVerdict::kMergeable) {
+    return nullptr;
+  }
+  space_.vma_expand(vma, {vma->vm_start, range.end}, vma->attrs.vm_pgoff, nullptr);
+  return vma;
 }
 
 // Merge with a neighbour or split at both ends; then the attributes.
@@ -426,7 +455,7 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
       explain_failure(op, within_limits);
       return kOk;
     }
-    compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
+    judge_limits(op, within_limits);
     if ((flags & kVmWrite) &&
         !(old_flags & (kVmAccount | kVmWrite | kVmHugetlb | kVmShared | kVmNoReserve)) &&
         !mutated(Mutation::mprotect_no_account)) {
@@ -522,6 +551,10 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
     const AddrRange part{vma->vm_start > left.start ? vma->vm_start : left.start,
                          vma->vm_end < left.end ? vma->vm_end : left.end};
     VmFlags flags = vma->attrs.vm_flags;
+    if (op.args[3] != 0 && part.start.value() == op.args[4]) {
+      count_fact(Fact::kFailure);
+      break;
+    }
     if (!advised_flags(*vma, static_cast<i32>(op.args[2]), flags).ok()) break;
     if (mutated(Mutation::madvise_wrong_flag)) flags |= kVmDontDump;
     left.start = vma->vm_end;
@@ -580,7 +613,7 @@ Status Predictor::clear_refs(Touched& touched) {
 
 // The splits that move_vma() does ahead of time so that mlocked pages are counted right.
 Status Predictor::split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve) {
-  if (!(vma->attrs.vm_flags & kVmLocked)) return kOk;
+  if (!(vma->attrs.vm_flags & kVmLocked) || !semantics_.dontunmap_isolates_source) return kOk;
   if (vma->vm_start != old_range.start) {
     if (Status s = space_.split_vma(vma, old_range.start, SplitSide::kNewBelow, reserve); !s.ok()) {
       return s;
@@ -631,7 +664,7 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   const PageOffset pgoff =
       mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
   const CopyRequest request{
-      .to = to, .pgoff = pgoff, .anonymous = vma->attrs.anonymous, .keep_source = dontunmap};
+      .to = to, .pgoff = pgoff, .anonymous = vma->attrs.anonymous, .keep_source = dontunmap && semantics_.dontunmap_isolates_source};
   const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);
@@ -640,14 +673,7 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   const VmFlags flags = vma->attrs.vm_flags;
   space_.vm_stat_account(flags, new_pages);
   if (dontunmap) {
-    vma->attrs.vm_flags &= ~kVmLockedMask;
-    if (vma->vm_start == from.start && vma->vm_end == from.end) {
-      vma->attrs.anon_vma = 0;
-      vma->attrs.anon_singular = false;
-      if (vma->attrs.anonymous && vma->attrs.file == 0 && semantics_.dontunmap_resets_pgoff) {
-        vma->attrs.vm_pgoff = PageOffset(vma->vm_start.page_number());
-      }
-    }
+    leave_source(vma, *copy, from);
     return kOk;
   }
   const PageCount hiwater = space_.acct().hiwater_vm;  // total_vm is too high for a moment
@@ -659,8 +685,26 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   return kOk;
 }
 
+// What MREMAP_DONTUNMAP makes of the source. Where it merged with its copy, that is `vma`, too.
+void Predictor::leave_source(Vma* vma, const Vma* copy, AddrRange from) {
+  vma->attrs.vm_flags &= ~kVmLockedMask;
+  if (semantics_.dontunmap_accounts_next && vma->has(kVmAccount) && copy != vma &&
+      vma->vm_start < from.start && from.end < vma->vm_end) {
+    if (Vma* const next = AddressSpace::next(vma)) next->attrs.vm_flags |= kVmAccount;
+  }
+  if (vma->vm_start != from.start || vma->vm_end != from.end) return;
+  if (semantics_.dontunmap_isolates_source) {
+    vma->attrs.anon_vma = 0;
+    vma->attrs.anon_singular = false;
+  }
+  if (vma->attrs.anonymous && vma->attrs.file == 0 && semantics_.dontunmap_resets_pgoff) {
+    vma->attrs.vm_pgoff = PageOffset(vma->vm_start.page_number());
+  }
+}
+
 // mm/mremap.c: growing where it is. vma_merge() on the extension grows the VMA and may swallow the
-// next; a VMA with vm_ops->close, which never merges, is grown by itself.
+// next; a VMA with vm_ops->close, which never merges, is grown by itself, as are all in kernels
+// that do not try.
 Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
   const VirtAddr addr(op.args[0]);
   Vma* vma = space_.find_vma(addr);
@@ -681,7 +725,7 @@ Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
 
   VmaAttrs attrs = vma->attrs;
   attrs.vm_pgoff = pgoff_at(*vma, vma->vm_end);
-  if (vma->attrs.has_close) {
+  if (vma->attrs.has_close || !semantics_.mremap_growth_merges) {
     space_.vma_expand(vma, {vma->vm_start, end}, vma->attrs.vm_pgoff, nullptr);
   } else {
     vma = space_.vma_merge(vma, extension, attrs);
@@ -702,12 +746,15 @@ Status Predictor::stack_growth(const svma_op& op, Touched& touched) {
   const VirtAddr addr = VirtAddr(op.args[1]).page_down();
   touched.add({addr < vma->vm_start ? addr : vma->vm_start, vma->vm_end});
   const i64 result = stack_growth_result(op, *vma, addr);
-  if (op.result != 0 && result == 0) {
+  if (result != op.result && (op.steps & SVMA_STEP_LIMITS_MOVED)) {
+    count_fact(Fact::kResource);
+  } else if (op.result != 0 && result == 0) {
     count_fact((op.steps & SVMA_STEP_NO_MEMORY) ? Fact::kResource : Fact::kFailure);
     return kOk;
+  } else {
+    compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(result),
+                  static_cast<u64>(op.result));
   }
-  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(result),
-                static_cast<u64>(op.result));
   if (op.result != 0 || addr >= vma->vm_start) return kOk;
   const PageOffset pgoff = vma->attrs.vm_pgoff;
   const i64 pages = static_cast<i64>((vma->vm_start - addr) >> kPageShift);

@@ -44,6 +44,7 @@ class Predictor {
   Status mmap(const svma_op& op, Touched& touched);
   Status mmap_failed(const svma_op& op, AddrRange range, VmaReserve& reserve);
   bool mmap_within_limits(const svma_op& op, AddrRange range) const;
+  void judge_limits(const svma_op& op, bool within_limits);
   void explain_failure(const svma_op& op, bool within_limits);
   Status munmap(const svma_op& op, Touched& touched);
   Status brk(const svma_op& op, Touched& touched);
@@ -60,6 +61,9 @@ class Predictor {
   Status stack_shift(const svma_op& op, Touched& touched);
   Status insert(const svma_op& op, Touched& touched);
 
+  Vma* join_neighbour(AddrRange range, const VmaAttrs& attrs);
+  Vma* merge_below(AddrRange range, const VmaAttrs& attrs);
+  Vma* brk_joins(const svma_op& op, AddrRange range, const VmaAttrs& attrs);
   Vma* expand_neighbour(AddrRange range, const VmaAttrs& attrs);
   Vma* map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaReserve& reserve);
   void take_driver_attrs(AddrRange range, VmaAttrs& attrs);
@@ -70,6 +74,7 @@ class Predictor {
   Status unmap_refusal(AddrRange range, u32 map_count_limit) const;
   Status unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve);
   void prepare_userfaultfd(Vma* copy);
+  void leave_source(Vma* vma, const Vma* copy, AddrRange from);
   Status split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve);
   void account_locked(VmFlags flags, i64 pages);
   void count_fact(Fact fact) { svma::count_fact(verdict_, fact); }

@@ -26,10 +26,33 @@ struct Semantics {
   // and add do_brk_munmap()".
   bool brk_grows_given_vma;
 
-  // MREMAP_DONTUNMAP of a whole VMA drops its anon_vma and gives an anonymous one the vm_pgoff of
-  // an unfaulted VMA. v5.13 drops it; the vm_pgoff came by a stable backport, present in 6.1.192
-  // (mm/mremap.c move_vma()).
+  // MAP_DENYWRITE, which only the kernel's own callers of do_mmap() can give, is kept in vm_flags.
+  // Until v5.15, 8d0920bde5eb "mm: remove VM_DENYWRITE".
+  bool mmap_keeps_denywrite;
+
+  // mremap() that grows a VMA where it is may join it with the one above; before, __vma_adjust()
+  // only moved its end. v6.0, ca3d76b0aa80 "mm: add merging after mremap resize".
+  bool mremap_growth_merges;
+
+  // MREMAP_DONTUNMAP: the copy may not become one VMA with its source, a source that is mlocked is
+  // split beforehand, and one that is moved as a whole loses its anon_vma. v5.13 for the anon_vma,
+  // 1583aa278f52 "mm: mremap: unlink anon_vmas when mremap with MREMAP_DONTUNMAP success"; the rest
+  // in mm/mremap.c move_vma() of 6.1.192.
+  bool dontunmap_isolates_source;
+
+  // ... and an anonymous one gets the vm_pgoff of an unfaulted VMA. By a stable backport, present
+  // in 6.1.192 (mm/mremap.c move_vma()).
   bool dontunmap_resets_pgoff;
+
+  // MREMAP_DONTUNMAP of the middle of an accounted VMA marks the VMA above it VM_ACCOUNT, as if the
+  // source had been split. An oversight of mm/mremap.c move_vma() in 5.10.262.
+  bool dontunmap_accounts_next;
+
+  // A range that begins with a VMA at address 0: userfaultfd_register() and
+  // userfaultfd_unregister() pass over the second VMA of it, since mas_prev() at 0 leaves the
+  // iterator without a place and the mas_next() that should bring it back goes one too far. v6.1,
+  // 69dbe6daf104 "userfaultfd: use maple tree iterator to iterate VMAs".
+  bool uffd_passes_second_at_zero;
 
   // userfaultfd_register() and userfaultfd_unregister() hand the vm_pgoff of the whole VMA to
   // vma_merge(), also when the range begins inside it: such a range never merges. Until v6.4,

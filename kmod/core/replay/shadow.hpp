@@ -61,6 +61,7 @@ class Shadow {
   void fork_done();
 
   const AddressSpace& space() const { return space_; }
+  const Semantics& semantics() const { return *semantics_; }
 
  private:
   friend class Predictor;

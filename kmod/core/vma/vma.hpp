@@ -26,6 +26,7 @@ inline constexpr VmFlags kVmMayShare = 0x80;
 inline constexpr VmFlags kVmGrowsDown = 0x100;
 inline constexpr VmFlags kVmUffdMissing = 0x200;
 inline constexpr VmFlags kVmPfnMap = 0x400;
+inline constexpr VmFlags kVmDenyWrite = 0x800;
 inline constexpr VmFlags kVmUffdWp = 0x1000;
 inline constexpr VmFlags kVmLocked = 0x2000;
 inline constexpr VmFlags kVmIo = 0x4000;

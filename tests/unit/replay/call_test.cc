@@ -48,15 +48,15 @@ class CallTest : public ::testing::Test {
     op.args[2] = flags;
     op.args[3] = last;
     svma_verdict verdict{};
-    CallCheck(space_, call).step(op, verdict);
+    CallCheck(*find_semantics("6.1"), space_, call).step(op, verdict);
     EXPECT_GT(verdict.compared, 0u);
     return verdict.divergent;
   }
 
   u32 end(svma_call& call, i64 result) {
     svma_verdict verdict{};
-    CallCheck(space_, call).release();
-    CallCheck(space_, call).end(result, verdict);
+    CallCheck(*find_semantics("6.1"), space_, call).release();
+    CallCheck(*find_semantics("6.1"), space_, call).end(result, verdict);
     return verdict.divergent;
   }
 
@@ -206,6 +206,27 @@ TEST_F(CallTest, UffdRegister_SkipsWhatIsRegistered) {
   EXPECT_EQ(step(call, SVMA_CORE_MODIFY, at(6), at(7), kMapped | kVmUffdMissing, 9), 0u);
   EXPECT_EQ(step(copy, SVMA_CORE_MODIFY, at(6), at(7), kMapped | kVmUffdWp, 8), 2u);
   EXPECT_EQ(end(copy, -kENOMEM), 0u);
+}
+
+// Only where there is a VMA at address 0; see Semantics::uffd_passes_second_at_zero.
+TEST_F(CallTest, UffdRegister_FromAddressZero_PassesTheSecondVma) {
+  for (u64 page : {0, 2, 4}) {
+    VmaReserve reserve;
+    ASSERT_TRUE(reserve.fill(1).ok());
+    Vma* const vma = reserve.take();
+    vma->vm_start = VirtAddr(page * kPageSize);
+    vma->vm_end = VirtAddr((page + 2) * kPageSize);
+    vma->attrs.vm_flags = kMapped | (page == 2 ? kVmWrite : 0);
+    ASSERT_TRUE(space_.insert(vma).ok());
+  }
+  svma_call call = make(SVMA_CALL_UFFD_REGISTER, {0, 6 * kPageSize, 1, 9});
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, 0, 2 * kPageSize, kMapped | kVmUffdMissing, 9), 0u);
+  svma_call copy = call;
+  EXPECT_EQ(
+      step(call, SVMA_CORE_MODIFY, 4 * kPageSize, 6 * kPageSize, kMapped | kVmUffdMissing, 9), 0u);
+  EXPECT_EQ(end(call, 0), 0u);
+  EXPECT_GT(
+      step(copy, SVMA_CORE_MODIFY, 2 * kPageSize, 4 * kPageSize, kMapped | kVmUffdMissing, 9), 0u);
 }
 
 TEST_F(CallTest, UffdUnregister_LeavesOneOut_Differs) {

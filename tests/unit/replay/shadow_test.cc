@@ -232,6 +232,39 @@ TEST_F(ShadowTest, Madvise_RefusedByAFile_StopsThere) {
                      [&] { live_.vmas[0].flags |= kVmWipeOnFork; }));
 }
 
+// A signal interrupts the unsharing of pages: a fact, and the end of the call.
+TEST_F(ShadowTest, Madvise_KsmGivesUp_StopsThere) {
+  constexpr svma_u64 kUnmergeable = 13;
+  for (svma_u64 at : {kBase, kBase + 0x2000, kBase + 0x4000})
+    live_.add(at, at + 0x1000, kMapped | kVmMergeable);
+  load();
+  const auto verdict =
+      apply(make(SVMA_CORE_MADVISE, {kBase, kBase + 0x5000, kUnmergeable, 1, kBase + 0x2000}),
+            [&] { live_.vmas[0].flags &= ~kVmMergeable; });
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts, 1u);
+}
+
+// Another thread raised RLIMIT_AS between the probe's look at it and the kernel's.
+TEST_F(ShadowTest, Mmap_LimitsMovedMeanwhile_ResultIsAFact) {
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase, 0x1000, kMapped, kBase >> 12}, kBase);
+  op.rlimits.as = 0;
+  const auto map = [&] { live_.add(kBase, kBase + 0x1000, kMapped | kVmSoftDirty); };
+  op.steps = SVMA_STEP_LIMITS_MOVED;
+  const auto verdict = apply(op, map);
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts, 1u);
+}
+
+TEST_F(ShadowTest, Mmap_BeyondTheLimits_Differs) {
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase, 0x1000, kMapped, kBase >> 12}, kBase);
+  op.rlimits.as = 0;
+  const auto map = [&] { live_.add(kBase, kBase + 0x1000, kMapped | kVmSoftDirty); };
+  EXPECT_EQ(apply(op, map).divergent, 1u);
+}
+
 TEST_F(ShadowTest, Madvise_AtTheLimitOfMaps_StopsAfterTheFirstSplit) {
   live_.add(kBase, kBase + 0x4000, kMapped);
   load();

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the probed functions are given, whatever place a kernel has it in. Each reader names the functions whose
+ * arguments it knows, one line for each kernel; which of them is probed is in the table in shim/handlers.c.
+ */
+#ifndef SVMA_ARGS_H
+#define SVMA_ARGS_H
+
+#include "compat/compat.h"
+
+/**
+ * struct svma_args - the arguments of a probed function; a reader fills in what its functions have
+ * @mm: the address space
+ * @vma: the VMA it is about
+ * @start: first byte
+ * @end: first byte after it
+ * @flags: vm_flags wanted
+ * @policy: mempolicy wanted
+ * @uffd_ctx: userfaultfd context wanted
+ * @name: svma_anon_name() wanted
+ */
+struct svma_args {
+	struct mm_struct *mm;
+	struct vm_area_struct *vma;
+	unsigned long start;
+	unsigned long end;
+	unsigned long flags;
+	struct mempolicy *policy;
+	unsigned long uffd_ctx;
+	unsigned int name;
+};
+
+/*
+ * 5.10: __do_munmap(mm, start, len, uf, downgrade)
+ * 6.1: do_mas_align_munmap(mas, vma, mm, start, end, uf, downgrade)
+ */
+static inline struct svma_args svma_args_munmap(struct pt_regs *regs)
+{
+	struct svma_args args = {
+		.mm = (struct mm_struct *)svma_arg(regs, SVMA_ON(0, 2)),
+		.start = svma_arg(regs, SVMA_ON(1, 3)),
+	};
+
+	args.end = SVMA_ON(args.start + PAGE_ALIGN(svma_arg(regs, 2)), svma_arg(regs, 4));
+	return args;
+}
+
+/*
+ * 5.10: do_brk_flags(addr, len, flags, uf)
+ * 6.1: do_brk_flags(mas, vma, addr, len, flags)
+ */
+static inline struct svma_args svma_args_brk(struct pt_regs *regs)
+{
+	struct svma_args args = {
+		.vma = SVMA_ON(NULL, (struct vm_area_struct *)svma_arg(regs, 1)),
+		.start = svma_arg(regs, SVMA_ON(0, 2)),
+		.flags = svma_arg(regs, SVMA_ON(2, 4)),
+	};
+
+	args.end = args.start + svma_arg(regs, SVMA_ON(1, 3));
+	return args;
+}
+
+/*
+ * 5.10: mprotect_fixup(vma, pprev, start, end, newflags)
+ * 6.1: mprotect_fixup(tlb, vma, pprev, start, end, newflags)
+ */
+static inline struct svma_args svma_args_mprotect(struct pt_regs *regs)
+{
+	return (struct svma_args){
+		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 1)),
+		.start = svma_arg(regs, SVMA_ON(2, 3)),
+		.end = svma_arg(regs, SVMA_ON(3, 4)),
+		.flags = svma_arg(regs, SVMA_ON(4, 5)),
+	};
+}
+
+/* 5.10, 6.1: mlock_fixup(vma, prev, start, end, newflags) */
+static inline struct svma_args svma_args_mlock(struct pt_regs *regs)
+{
+	return (struct svma_args){
+		.vma = (struct vm_area_struct *)svma_arg(regs, 0),
+		.start = svma_arg(regs, 2),
+		.end = svma_arg(regs, 3),
+		.flags = svma_arg(regs, 4),
+	};
+}
+
+/* 6.1: mbind_range(vmi, vma, prev, start, end, new_pol) */
+static inline struct svma_args svma_args_mbind(struct pt_regs *regs)
+{
+	return (struct svma_args){
+		.vma = (struct vm_area_struct *)svma_arg(regs, 1),
+		.start = svma_arg(regs, 3),
+		.end = svma_arg(regs, 4),
+		.policy = (struct mempolicy *)svma_arg(regs, 5),
+	};
+}
+
+/* 5.10, 6.1: vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx[, anon_name]) */
+static inline struct svma_args svma_args_merge(struct pt_regs *regs)
+{
+	return (struct svma_args){
+		.mm = (struct mm_struct *)svma_arg(regs, 0),
+		.start = svma_arg(regs, 2),
+		.end = svma_arg(regs, 3),
+		.flags = svma_arg(regs, 4),
+		.policy = (struct mempolicy *)svma_arg(regs, 8),
+		.uffd_ctx = svma_arg(regs, 9),
+		.name = SVMA_ON(0, svma_anon_name((struct anon_vma_name *)svma_arg(regs, 10))),
+	};
+}
+
+#endif
