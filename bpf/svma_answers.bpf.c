@@ -216,32 +216,56 @@ static __always_inline bool is_error(long result)
 	return result < 0 && result >= -4095;
 }
 
-SEC("fexit/__x64_sys_mmap")
-int BPF_PROG(on_mmap, const struct pt_regs *regs, long result)
+/*
+ * The registers that a __x64_sys_ function was given. Read as bytes: where its BTF only declares struct pt_regs (5.10, in
+ * mm/mremap.c), the verifier does not let a program take the argument from its context.
+ */
+static __always_inline const struct pt_regs *syscall_regs(unsigned long long *ctx)
 {
+	const struct pt_regs *regs = NULL;
+
+	bpf_probe_read_kernel(&regs, sizeof(regs), ctx);
+	return regs;
+}
+
+/* A fexit program of a function with one argument finds the result behind that. */
+static __always_inline long syscall_result(unsigned long long *ctx)
+{
+	return ctx[1];
+}
+
+SEC("fexit/__x64_sys_mmap")
+int on_mmap(unsigned long long *ctx)
+{
+	long result = syscall_result(ctx);
+
 	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MMAP, regs, result, 0);
+		call_returned(SVMA_ANSWER_MMAP, syscall_regs(ctx), result, 0);
 	return 0;
 }
 
 SEC("fexit/__x64_sys_munmap")
-int BPF_PROG(on_munmap, const struct pt_regs *regs, long result)
+int on_munmap(unsigned long long *ctx)
 {
+	long result = syscall_result(ctx);
+
 	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MUNMAP, regs, result, 0);
+		call_returned(SVMA_ANSWER_MUNMAP, syscall_regs(ctx), result, 0);
 	return 0;
 }
 
 SEC("fexit/__x64_sys_mremap")
-int BPF_PROG(on_mremap, const struct pt_regs *regs, long result)
+int on_mremap(unsigned long long *ctx)
 {
+	long result = syscall_result(ctx);
+
 	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MREMAP, regs, result, 0);
+		call_returned(SVMA_ANSWER_MREMAP, syscall_regs(ctx), result, 0);
 	return 0;
 }
 
 SEC("fentry/__x64_sys_brk")
-int BPF_PROG(on_brk_entry, const struct pt_regs *regs)
+int on_brk_entry(unsigned long long *ctx)
 {
 	__u32 tid = own_tid();
 	__u64 end;
@@ -255,12 +279,13 @@ int BPF_PROG(on_brk_entry, const struct pt_regs *regs)
 
 /* brk() answers with the end of the heap, moved or not. One that did not move tells nothing of the layout. */
 SEC("fexit/__x64_sys_brk")
-int BPF_PROG(on_brk, const struct pt_regs *regs, long result)
+int on_brk(unsigned long long *ctx)
 {
+	long result = syscall_result(ctx);
 	__u32 tid = own_tid();
 	__u64 *before = bpf_map_lookup_elem(&heap_end, &tid);
 
 	if (before && result != (long)*before)
-		call_returned(SVMA_ANSWER_BRK, regs, result, *before);
+		call_returned(SVMA_ANSWER_BRK, syscall_regs(ctx), result, *before);
 	return 0;
 }

@@ -509,6 +509,19 @@ struct svma_limits {
 	__u64 stack_guard_gap;	/* out: bytes */
 };
 
+/*
+ * SVMA_IOC_SEMANTIC - one choice of the semantics profile in use: how this kernel does what others do in another way.
+ * By index from 0; -ENOENT behind the last one. Strings end with a zero.
+ */
+struct svma_semantic {
+	__u32 size;
+	__u32 index;
+	char profile[16];	/* out */
+	char name[48];		/* out */
+	char value[32];		/* out */
+	char source[96];	/* out: versions and commits */
+};
+
 #define SVMA_IOC_MAGIC 0xB6
 #define SVMA_IOC_VERSION _IOWR(SVMA_IOC_MAGIC, 0, struct svma_version)
 #define SVMA_IOC_TRACK _IOWR(SVMA_IOC_MAGIC, 1, struct svma_track)
@@ -526,5 +539,6 @@ struct svma_limits {
 #define SVMA_IOC_REPORT _IOWR(SVMA_IOC_MAGIC, 13, struct svma_report)
 #define SVMA_IOC_WHY _IOWR(SVMA_IOC_MAGIC, 14, struct svma_why)
 #define SVMA_IOC_LIMITS _IOWR(SVMA_IOC_MAGIC, 15, struct svma_limits)
+#define SVMA_IOC_SEMANTIC _IOWR(SVMA_IOC_MAGIC, 16, struct svma_semantic)
 
 #endif /* _UAPI_SVMA_H */

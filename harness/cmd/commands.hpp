@@ -34,5 +34,6 @@ void add_journal(CLI::App& app, Invocation& invocation);
 void add_why(CLI::App& app, Invocation& invocation);
 void add_stat(CLI::App& app, Invocation& invocation);
 void add_probes(CLI::App& app, Invocation& invocation);
+void add_semantics(CLI::App& app, Invocation& invocation);
 
 }  // namespace svma

@@ -323,6 +323,7 @@ void Checker::finish(CheckReport& report) {
   drain_answers();
   for (auto& [id, state] : states_) end_answers(state);
   report.stream = stream_state_;
+  report.road = std::string("bpf ") + live_.road();
   if (stream_) {
     orphans_[SVMA_ANSWER_FIND_VMA].add_moved(stream_->inside());
     report.dropped_answers = stream_->dropped();

@@ -13,7 +13,7 @@
 namespace svma {
 
 // The roads to the live side, as reports name them.
-inline constexpr std::string_view kRoadBpf = "bpf iter/task_vma";
+inline constexpr std::string_view kRoadBpf = "bpf iterator";
 inline constexpr std::string_view kRoadStatus = "/proc/PID/status";
 inline constexpr std::string_view kRoadSmaps = "/proc/PID/smaps";
 

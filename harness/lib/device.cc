@@ -262,6 +262,16 @@ svma_stats Device::stats(uint32_t flags) {
   return question;
 }
 
+std::vector<svma_semantic> Device::semantics() {
+  std::vector<svma_semantic> choices;
+  auto question = sized<svma_semantic>();
+  while (call_or_throw(SVMA_IOC_SEMANTIC, &question, "semantics", ENOENT)) {
+    choices.push_back(question);
+    question.index++;
+  }
+  return choices;
+}
+
 std::vector<svma_probe> Device::probes() {
   std::vector<svma_probe> probes(kFirstCapacity);
   auto question = sized<svma_probes>();

@@ -72,6 +72,8 @@ class Device : public ShadowSource {
   std::optional<svma_facts> facts(uint32_t flags);
 
   std::vector<svma_probe> probes();
+  // The choices of the semantics profile in use, in the module's order.
+  std::vector<svma_semantic> semantics();
   DivergenceReports divergences(uint32_t capacity);
 
   // All about report number `index` of divergences(); nullopt past the last one.

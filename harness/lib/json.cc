@@ -187,7 +187,7 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   json["kernel"] = report.kernel;
   json["module_version"] = report.module_version;
   json["duration_ms"] = report.duration_ms;
-  json["oracle"] = {kRoadBpf, kRoadStatus, kRoadSmaps, kRoadAnswers};
+  json["oracle"] = {report.road, kRoadStatus, kRoadSmaps, kRoadAnswers};
   json["harness"] = {
       {"compared", harness.compared},   {"equal", harness.equal},
       {"divergent", harness.divergent}, {"moved", harness.moved},
@@ -273,6 +273,16 @@ Json to_json(const svma_facts& facts) {
   Json json = Json::object();
   for (uint32_t kind = 0; kind < SVMA_FACT_COUNT; ++kind)
     if (facts.count[kind]) json[fact_name(kind)] = facts.count[kind];
+  return json;
+}
+
+Json to_json(std::span<const svma_semantic> choices) {
+  auto text = [](const auto& field) { return std::string(field, strnlen(field, sizeof(field))); };
+  Json json{{"profile", choices.empty() ? "" : text(choices[0].profile)}};
+  for (const svma_semantic& choice : choices)
+    json["choices"].push_back({{"name", text(choice.name)},
+                               {"value", text(choice.value)},
+                               {"source", text(choice.source)}});
   return json;
 }
 

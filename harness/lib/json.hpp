@@ -25,6 +25,7 @@ Json to_json(const std::vector<FreeRange>& gaps);
 Json to_json(const svma_stats& stats);
 Json to_json(const svma_facts& facts);
 Json to_json(std::span<const svma_probe> probes);
+Json to_json(std::span<const svma_semantic> choices);
 Json to_json(const svma_extent& vma);
 Json to_json(const svma_journal_entry& entry);
 Json to_json(const Journal& journal);

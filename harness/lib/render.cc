@@ -192,7 +192,7 @@ std::string report_text(const CheckReport& report) {
       processes_table(report) + operations_table(report.module.counts) + questions_table(report);
   text += fmt::format(
       "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
-      report.harness.samples, kRoadBpf, report.harness.moved_samples, report.freezes,
+      report.harness.samples, report.road, report.harness.moved_samples, report.freezes,
       static_cast<double>(report.duration_ms) / 1000, report.module.counts.compared);
   if (report.mutation != "none")
     text += fmt::format("  mutation {}: the module predicts wrongly on purpose\n", report.mutation);
@@ -264,6 +264,18 @@ std::string probes_text(std::span<const svma_probe> probes) {
         bounded(probe.symbol, sizeof(probe.symbol)), bounded(probe.role, sizeof(probe.role)),
         probe.state & SVMA_PROBE_RETURN ? "return" : "entry", yes(probe, SVMA_PROBE_FOUND),
         yes(probe, SVMA_PROBE_ARMED), yes(probe, SVMA_PROBE_REQUIRED), probe.hits, probe.missed);
+  return text;
+}
+
+std::string semantics_text(std::span<const svma_semantic> choices) {
+  std::string text;
+  for (const svma_semantic& choice : choices) {
+    if (text.empty())
+      text = fmt::format("profile {}\n", bounded(choice.profile, sizeof(choice.profile)));
+    text += fmt::format("  {:<28}{:<16}{}\n", bounded(choice.name, sizeof(choice.name)),
+                        bounded(choice.value, sizeof(choice.value)),
+                        bounded(choice.source, sizeof(choice.source)));
+  }
   return text;
 }
 

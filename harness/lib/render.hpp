@@ -50,5 +50,6 @@ std::string stats_text(const svma_stats& stats);
 std::string facts_text(const svma_facts& facts);
 
 std::string probes_text(std::span<const svma_probe> probes);
+std::string semantics_text(std::span<const svma_semantic> choices);
 
 }  // namespace svma

@@ -94,6 +94,7 @@ struct CheckReport {
   std::optional<int> exit_signal;
   bool timed_out = false;
   Tally harness;                 // questions included
+  std::string road;              // how the live layout was read
   std::string stream;            // "on", "off" or why it is not available
   QuestionTally questions{};     // single answers of the live kernel
   uint64_t dropped_answers = 0;  // that were lost before anybody saw them

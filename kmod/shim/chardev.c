@@ -357,6 +357,20 @@ static int do_limits(struct svma_session *session, struct svma_limits *arg)
 	return err;
 }
 
+static int do_semantic(struct svma_semantic *arg)
+{
+	struct svma_choice choice;
+	int err = svma_core_choice(SVMA_PROFILE, arg->index, &choice);
+
+	if (err)
+		return err;
+	strscpy(arg->profile, SVMA_PROFILE, sizeof(arg->profile));
+	strscpy(arg->name, choice.name, sizeof(arg->name));
+	strscpy(arg->value, choice.value, sizeof(arg->value));
+	strscpy(arg->source, choice.source, sizeof(arg->source));
+	return 0;
+}
+
 static_assert(SVMA_CORE_CONDITIONS <= SVMA_CONDITION_COUNT);
 static_assert(SVMA_CORE_CONDITION_FILE == SVMA_CONDITION_FILE);
 static_assert(SVMA_CORE_CONDITION_UFFD == SVMA_CONDITION_UFFD);
@@ -582,6 +596,7 @@ union svma_argument {
 	struct svma_report report;
 	struct svma_why why;
 	struct svma_limits limits;
+	struct svma_semantic semantic;
 };
 
 static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
@@ -619,6 +634,8 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_why(session, &arg->why);
 	case _IOC_NR(SVMA_IOC_LIMITS):
 		return do_limits(session, &arg->limits);
+	case _IOC_NR(SVMA_IOC_SEMANTIC):
+		return do_semantic(&arg->semantic);
 	default:
 		return -ENOTTY;
 	}
@@ -635,6 +652,7 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		[_IOC_NR(SVMA_IOC_REPORT)] = SVMA_IOC_REPORT,
 		[_IOC_NR(SVMA_IOC_WHY)] = SVMA_IOC_WHY,
 		[_IOC_NR(SVMA_IOC_LIMITS)] = SVMA_IOC_LIMITS,
+		[_IOC_NR(SVMA_IOC_SEMANTIC)] = SVMA_IOC_SEMANTIC,
 	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;

@@ -369,6 +369,18 @@ static int stats_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+static int semantics_show(struct seq_file *m, void *unused)
+{
+	struct svma_choice choice;
+	unsigned int i;
+
+	seq_printf(m, "profile %s\n", SVMA_PROFILE);
+	for (i = 0; !svma_core_choice(SVMA_PROFILE, i, &choice); i++)
+		seq_printf(m, "%-28s %-16s %s\n", choice.name, choice.value, choice.source);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(semantics);
+
 /* --- track: a pid tracks, a negative one untracks --------------------------------------------------- */
 
 static ssize_t track_write(struct file *file, const char __user *user, size_t size, loff_t *pos)
@@ -499,6 +511,7 @@ int svma_debugfs_init(void)
 	track_file = debugfs_create_file("track", 0600, root, NULL, &track_fops);
 	debugfs_create_file("probes", 0400, root, NULL, &probes_fops);
 	debugfs_create_file("stats", 0400, root, NULL, &stats_fops);
+	debugfs_create_file("semantics", 0400, root, NULL, &semantics_fops);
 	return 0;
 }
 

@@ -297,6 +297,14 @@ ABI_AT(svma_limits, fallback_high, 48);
 ABI_AT(svma_limits, task_size, 56);
 ABI_AT(svma_limits, stack_guard_gap, 64);
 
+ABI_SIZE(svma_semantic, 200);
+ABI_AT(svma_semantic, size, 0);
+ABI_AT(svma_semantic, index, 4);
+ABI_AT(svma_semantic, profile, 8);
+ABI_AT(svma_semantic, name, 24);
+ABI_AT(svma_semantic, value, 72);
+ABI_AT(svma_semantic, source, 104);
+
 ABI_IS(SVMA_OP_NONE, 0);
 ABI_IS(SVMA_OP_ATTACH, 1);
 ABI_IS(SVMA_OP_MMAP, 2);

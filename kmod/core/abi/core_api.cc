@@ -66,6 +66,14 @@ svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 s
   return svma::construct_at<svma_shadow>(memory, *semantics, stack_guard_gap);
 }
 
+int svma_core_choice(const char* profile, unsigned int index, svma_choice* out) {
+  const svma::Semantics* const semantics = svma::find_semantics(profile);
+  svma::Choice choice{};
+  if (semantics == nullptr || !svma::describe_choice(*semantics, index, choice)) return -svma::kENOENT;
+  *out = {choice.name, choice.value, choice.source};
+  return 0;
+}
+
 void svma_core_shadow_clear(svma_shadow* shadow) { shadow->clear(); }
 
 int svma_core_load(svma_shadow* shadow, const void* mm) { return shadow->load(mm).err(); }

@@ -363,6 +363,19 @@ unsigned long svma_core_vma_size(void);
  */
 struct svma_shadow *svma_core_shadow_init(void *memory, const char *profile, svma_u64 stack_guard_gap);
 
+/* One choice of a semantics profile, in words. */
+struct svma_choice {
+	const char *name;
+	const char *value;
+	const char *source;
+};
+
+/**
+ * svma_core_choice - the choice number @index of a profile
+ * Return: 0, -ENOENT behind the last one or when there is no such profile.
+ */
+int svma_core_choice(const char *profile, unsigned int index, struct svma_choice *out);
+
 /**
  * svma_core_shadow_clear - free all nodes; the shadow is empty afterwards and can be used again
  */

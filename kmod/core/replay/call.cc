@@ -13,8 +13,8 @@ namespace {
 // include/uapi/asm-generic/mman-common.h, arch/x86/include/uapi/asm/mman.h
 constexpr u64 kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtGrowsDown = 0x01000000;
 constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMap32Bit = 0x40,
-              kMapGrowsDown = 0x100, kMapDenyWrite = 0x800, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
-              kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
+              kMapGrowsDown = 0x100, kMapDenyWrite = 0x800, kMapLocked = 0x2000,
+              kMapNoReserve = 0x4000, kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
 constexpr u64 kMclCurrent = 1, kMclOnFault = 4;
 
 // The highest user address below which mmap() stays unless it is asked for more: 47 bits.

@@ -132,8 +132,8 @@ bool Predictor::mmap_within_limits(const svma_op& op, AddrRange range) const {
   return may_expand_vm(space_.acct(), op.rlimits, flags, pages - replaced);
 }
 
-// The kernel said yes, and so should the limits, if they are those that it asked: another thread may
-// have set others meanwhile.
+// The kernel said yes, and so should the limits, if they are those that it asked: another thread
+// may have set others meanwhile.
 void Predictor::judge_limits(const svma_op& op, bool within_limits) {
   if (op.steps & SVMA_STEP_LIMITS_MOVED) return count_fact(Fact::kResource);
   compare_value(verdict_, SVMA_CORE_FIELD_RESULT, within_limits, true);
@@ -663,8 +663,10 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   }
   const PageOffset pgoff =
       mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
-  const CopyRequest request{
-      .to = to, .pgoff = pgoff, .anonymous = vma->attrs.anonymous, .keep_source = dontunmap && semantics_.dontunmap_isolates_source};
+  const CopyRequest request{.to = to,
+                            .pgoff = pgoff,
+                            .anonymous = vma->attrs.anonymous,
+                            .keep_source = dontunmap && semantics_.dontunmap_isolates_source};
   const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);

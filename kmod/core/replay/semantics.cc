@@ -34,6 +34,25 @@ constexpr Semantics kProfiles[] = {
      .uffd_merges_at_vma_pgoff = true},
 };
 
+struct Row {
+  const char* name;
+  bool Semantics::*value;
+  const char* source;
+};
+
+constexpr Row kRows[] = {
+    {"mmap_expands_neighbours", &Semantics::mmap_expands_neighbours, "v6.1 4dd1b84140c1"},
+    {"brk_grows_given_vma", &Semantics::brk_grows_given_vma, "v6.1 2e7ce7d354f2"},
+    {"mmap_keeps_denywrite", &Semantics::mmap_keeps_denywrite, "until v5.15 8d0920bde5eb"},
+    {"mremap_growth_merges", &Semantics::mremap_growth_merges, "v6.0 ca3d76b0aa80"},
+    {"dontunmap_isolates_source", &Semantics::dontunmap_isolates_source,
+     "v5.13 1583aa278f52, 6.1.192 move_vma()"},
+    {"dontunmap_resets_pgoff", &Semantics::dontunmap_resets_pgoff, "6.1.192 move_vma()"},
+    {"dontunmap_accounts_next", &Semantics::dontunmap_accounts_next, "5.10.262 move_vma()"},
+    {"uffd_passes_second_at_zero", &Semantics::uffd_passes_second_at_zero, "v6.1 69dbe6daf104"},
+    {"uffd_merges_at_vma_pgoff", &Semantics::uffd_merges_at_vma_pgoff, "until v6.4 5543d3c43c41"},
+};
+
 constexpr bool same_name(const char* a, const char* b) {
   while (*a != '\0' && *a == *b) {
     ++a;
@@ -43,6 +62,18 @@ constexpr bool same_name(const char* a, const char* b) {
 }
 
 }  // namespace
+
+bool describe_choice(const Semantics& semantics, u32 index, Choice& choice) {
+  if (index == 0) {
+    const bool holes = semantics.gap_rule == GapRule::kHoles;
+    choice = {"gap_rule", holes ? "holes" : "less_guard_gap", "v6.1 3499a13168da"};
+    return true;
+  }
+  if (index > sizeof(kRows) / sizeof(kRows[0])) return false;
+  const Row& row = kRows[index - 1];
+  choice = {row.name, semantics.*row.value ? "yes" : "no", row.source};
+  return true;
+}
 
 const Semantics* find_semantics(const char* name) {
   for (const Semantics& profile : kProfiles) {

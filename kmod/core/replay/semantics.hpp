@@ -60,6 +60,16 @@ struct Semantics {
   bool uffd_merges_at_vma_pgoff;
 };
 
+// One choice of a profile, in words: its name above, its value, and where it comes from.
+struct Choice {
+  const char* name;
+  const char* value;
+  const char* source;
+};
+
+// The choice number `index`, from 0 in the order above. RETURNS: false behind the last one.
+bool describe_choice(const Semantics& semantics, u32 index, Choice& choice);
+
 // The profile of that name ("6.1"), or nullptr.
 const Semantics* find_semantics(const char* name);
 

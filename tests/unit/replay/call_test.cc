@@ -222,11 +222,11 @@ TEST_F(CallTest, UffdRegister_FromAddressZero_PassesTheSecondVma) {
   svma_call call = make(SVMA_CALL_UFFD_REGISTER, {0, 6 * kPageSize, 1, 9});
   EXPECT_EQ(step(call, SVMA_CORE_MODIFY, 0, 2 * kPageSize, kMapped | kVmUffdMissing, 9), 0u);
   svma_call copy = call;
-  EXPECT_EQ(
-      step(call, SVMA_CORE_MODIFY, 4 * kPageSize, 6 * kPageSize, kMapped | kVmUffdMissing, 9), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, 4 * kPageSize, 6 * kPageSize, kMapped | kVmUffdMissing, 9),
+            0u);
   EXPECT_EQ(end(call, 0), 0u);
-  EXPECT_GT(
-      step(copy, SVMA_CORE_MODIFY, 2 * kPageSize, 4 * kPageSize, kMapped | kVmUffdMissing, 9), 0u);
+  EXPECT_GT(step(copy, SVMA_CORE_MODIFY, 2 * kPageSize, 4 * kPageSize, kMapped | kVmUffdMissing, 9),
+            0u);
 }
 
 TEST_F(CallTest, UffdUnregister_LeavesOneOut_Differs) {
