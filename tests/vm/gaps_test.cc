@@ -7,13 +7,11 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <random>
-#include <string>
 
 #include "tracee.hpp"
 
@@ -136,25 +134,6 @@ class Gaps : public testing::Test {
   int failures_ = 0;
 };
 
-// Runs the test that calls it once more in a process of that personality. RETURNS: true in there.
-bool InPersonality(unsigned long wanted) {
-  const unsigned long now = personality(0xffffffff);
-  if ((now & wanted) == wanted) return true;
-  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  std::string filter =
-      std::string("--gtest_filter=") + info->test_suite_name() + "." + info->name();
-  pid_t pid = fork();
-  if (pid == 0) {
-    personality(now | wanted);
-    execl("/proc/self/exe", "guest-tests", filter.c_str(), "--gtest_brief=1", nullptr);
-    _exit(127);
-  }
-  int status = 0;
-  EXPECT_EQ(waitpid(pid, &status, 0), pid);
-  EXPECT_EQ(status, 0) << "the test in the other process failed";
-  return false;
-}
-
 TEST_F(Gaps, Limits_TopDownLayout_AsTheKernelUsesThem) {
   EXPECT_EQ(limits_.topdown, 1u);
   EXPECT_EQ(limits_.low_limit, kPage);
@@ -182,7 +161,8 @@ TEST_F(Gaps, HugePagesBetween_LandsWherePredicted) { CompareMany(3000, 0, true);
 
 // What does not fit below mmap_base is searched once more from the legacy base upwards. How many
 // mappings that makes depends on where randomisation put the base: what is certain is that each
-// size is refused in the end, and that some land above the base, where only the second search looks.
+// size is refused in the end, and that some land above the base, where only the second search
+// looks.
 TEST_F(Gaps, AlmostEverything_LandsWherePredictedOrEnomem) {
   int sizes = 0;
   for (uint64_t mib = 40000 << 10; mib > 0; mib = mib * 3 / 4) {
