@@ -257,6 +257,10 @@ const Case kCases[] = {
      [](Stage& s) {
        s.Do(SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0});
      }},
+    {"search_other_limit", SVMA_OP_SEARCH,
+     [](Stage& s) {
+       s.Do(SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0});
+     }},
     {"search_ignores_guard", SVMA_OP_SEARCH,
      [](Stage& s) {
        const uint64_t hole = s.Do(SYS_mmap, {0, 64 * kPage, PROT_NONE, kPrivate, ~0ull, 0});

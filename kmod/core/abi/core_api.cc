@@ -6,6 +6,7 @@
 #include "replay/advice.hpp"
 #include "replay/call.hpp"
 #include "replay/compare.hpp"
+#include "replay/placement.hpp"
 #include "replay/scene.hpp"
 #include "replay/shadow.hpp"
 #include "vma/merge.hpp"
@@ -95,9 +96,10 @@ void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_
   shadow->end(*op, mm, *verdict);
 }
 
-void svma_core_search(svma_shadow* shadow, const svma_op* op, svma_call* call, svma_u64* predicted,
-                      svma_verdict* verdict) {
+void svma_core_search(svma_shadow* shadow, const svma_op* op, const svma_placement* where,
+                      svma_call* call, svma_u64* predicted, svma_verdict* verdict) {
   const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
+  svma::Placement(*where).check_limits(*op, call, *verdict);
   *predicted = shadow->search(*op, *verdict);
   shadow->scene.predicted_address = *predicted;
   if (call != nullptr) call->searched = *predicted;
