@@ -182,11 +182,16 @@ int BPF_PROG(on_unmapped_area, struct vm_unmapped_area_info *info, unsigned long
 	return 0;
 }
 
+/* The first arguments of a system call. */
+struct call_args {
+	__u64 arg[4];
+};
+
 /*
  * A system call has succeeded. If its own section was the last one, its result is about the generation that this
  * section began; else somebody may have undone it.
  */
-static __always_inline void call_returned(__u32 kind, const struct pt_regs *regs, long result, __u64 before)
+static __always_inline void call_returned(__u32 kind, struct call_args args, long result)
 {
 	__u64 cookie = own_cookie();
 	__u64 *word = generation_of(cookie);
@@ -201,12 +206,10 @@ static __always_inline void call_returned(__u32 kind, const struct pt_regs *regs
 		return;
 	if ((generation & ((1ULL << SVMA_GENERATION_TID_BITS) - 1)) != own_tid())
 		answer->bits = SVMA_ANSWER_OVERTAKEN;
-	answer->args[0] = PT_REGS_PARM1_CORE_SYSCALL(regs);
-	answer->args[1] = PT_REGS_PARM2_CORE_SYSCALL(regs);
-	answer->args[2] = PT_REGS_PARM3_CORE_SYSCALL(regs);
-	answer->args[3] = PT_REGS_PARM4_CORE_SYSCALL(regs);
-	if (kind == SVMA_ANSWER_BRK)
-		answer->args[1] = before;
+	answer->args[0] = args.arg[0];
+	answer->args[1] = args.arg[1];
+	answer->args[2] = args.arg[2];
+	answer->args[3] = args.arg[3];
 	answer->result = result;
 	end_answer(answer);
 }
@@ -216,32 +219,47 @@ static __always_inline bool is_error(long result)
 	return result < 0 && result >= -4095;
 }
 
-SEC("fexit/__x64_sys_mmap")
-int BPF_PROG(on_mmap, const struct pt_regs *regs, long result)
+/* Below the system calls of all kinds: mmap, and of 32-bit programs mmap2 and the old mmap with its block of arguments. */
+SEC("fexit/vm_mmap_pgoff")
+int BPF_PROG(on_mmap, struct file *file, unsigned long addr, unsigned long len, unsigned long prot,
+	     unsigned long flags, unsigned long pgoff, long result)
 {
+	struct call_args args = { { addr, len, prot, flags } };
+
 	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MMAP, regs, result, 0);
+		call_returned(SVMA_ANSWER_MMAP, args, result);
 	return 0;
 }
 
-SEC("fexit/__x64_sys_munmap")
-int BPF_PROG(on_munmap, const struct pt_regs *regs, long result)
+/*
+ * The others begin with the system call itself, of which a kernel that runs 32-bit programs has two. __ia32_ ones take
+ * 32 bits each of the registers of int $0x80 (SC_IA32_REGS_TO_ARGS in arch/x86/include/asm/syscall_wrapper.h).
+ */
+static __always_inline struct call_args args_of_64bit(const struct pt_regs *regs)
 {
-	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MUNMAP, regs, result, 0);
-	return 0;
+	struct call_args args = { {
+		PT_REGS_PARM1_CORE_SYSCALL(regs),
+		PT_REGS_PARM2_CORE_SYSCALL(regs),
+		PT_REGS_PARM3_CORE_SYSCALL(regs),
+		PT_REGS_PARM4_CORE_SYSCALL(regs),
+	} };
+
+	return args;
 }
 
-SEC("fexit/__x64_sys_mremap")
-int BPF_PROG(on_mremap, const struct pt_regs *regs, long result)
+static __always_inline struct call_args args_of_32bit(const struct pt_regs *regs)
 {
-	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MREMAP, regs, result, 0);
-	return 0;
+	struct call_args args = { {
+		(__u32)BPF_CORE_READ(regs, bx),
+		(__u32)BPF_CORE_READ(regs, cx),
+		(__u32)BPF_CORE_READ(regs, dx),
+		(__u32)BPF_CORE_READ(regs, si),
+	} };
+
+	return args;
 }
 
-SEC("fentry/__x64_sys_brk")
-int BPF_PROG(on_brk_entry, const struct pt_regs *regs)
+static __always_inline int brk_begins(void)
 {
 	__u32 tid = own_tid();
 	__u64 end;
@@ -254,13 +272,70 @@ int BPF_PROG(on_brk_entry, const struct pt_regs *regs)
 }
 
 /* brk() answers with the end of the heap, moved or not. One that did not move tells nothing of the layout. */
-SEC("fexit/__x64_sys_brk")
-int BPF_PROG(on_brk, const struct pt_regs *regs, long result)
+static __always_inline int brk_returned(struct call_args args, long result)
 {
 	__u32 tid = own_tid();
 	__u64 *before = bpf_map_lookup_elem(&heap_end, &tid);
 
-	if (before && result != (long)*before)
-		call_returned(SVMA_ANSWER_BRK, regs, result, *before);
+	if (before && result != (long)*before) {
+		args.arg[1] = *before;
+		call_returned(SVMA_ANSWER_BRK, args, result);
+	}
 	return 0;
+}
+
+SEC("fexit/__x64_sys_munmap")
+int BPF_PROG(on_munmap, const struct pt_regs *regs, long result)
+{
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MUNMAP, args_of_64bit(regs), result);
+	return 0;
+}
+
+SEC("fexit/__ia32_sys_munmap")
+int BPF_PROG(on_ia32_munmap, const struct pt_regs *regs, long result)
+{
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MUNMAP, args_of_32bit(regs), result);
+	return 0;
+}
+
+SEC("fexit/__x64_sys_mremap")
+int BPF_PROG(on_mremap, const struct pt_regs *regs, long result)
+{
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MREMAP, args_of_64bit(regs), result);
+	return 0;
+}
+
+SEC("fexit/__ia32_sys_mremap")
+int BPF_PROG(on_ia32_mremap, const struct pt_regs *regs, long result)
+{
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MREMAP, args_of_32bit(regs), result);
+	return 0;
+}
+
+SEC("fentry/__x64_sys_brk")
+int BPF_PROG(on_brk_entry, const struct pt_regs *regs)
+{
+	return brk_begins();
+}
+
+SEC("fentry/__ia32_sys_brk")
+int BPF_PROG(on_ia32_brk_entry, const struct pt_regs *regs)
+{
+	return brk_begins();
+}
+
+SEC("fexit/__x64_sys_brk")
+int BPF_PROG(on_brk, const struct pt_regs *regs, long result)
+{
+	return brk_returned(args_of_64bit(regs), result);
+}
+
+SEC("fexit/__ia32_sys_brk")
+int BPF_PROG(on_ia32_brk, const struct pt_regs *regs, long result)
+{
+	return brk_returned(args_of_32bit(regs), result);
 }
