@@ -130,6 +130,32 @@ int BPF_PROG(on_downgrade_write, struct rw_semaphore *sem)
 	return end_section(sem);
 }
 
+/*
+ * Until v6.5 (8d7071af8907) a stack grows under the lock held for reading, others may grow and look at the same time. So
+ * the time while it grows is a generation of its own, about which nothing can be said.
+ */
+static __always_inline int stack_grows(struct vm_area_struct *vma)
+{
+	struct mm_struct *mm = BPF_CORE_READ(vma, vm_mm);
+	__u64 *generation = generation_of((__u64)mm * cookie_factor);
+
+	if (generation && !core_mmap_write_locked(mm))
+		__sync_fetch_and_add(generation, 1ULL << SVMA_GENERATION_TID_BITS);
+	return 0;
+}
+
+SEC("fentry/expand_downwards")
+int BPF_PROG(on_growth, struct vm_area_struct *vma)
+{
+	return stack_grows(vma);
+}
+
+SEC("fexit/expand_downwards")
+int BPF_PROG(on_growth_done, struct vm_area_struct *vma)
+{
+	return stack_grows(vma);
+}
+
 /* --- answers ----------------------------------------------------------------------------------------- */
 
 SEC("fexit/find_vma")
@@ -182,11 +208,16 @@ int BPF_PROG(on_unmapped_area, struct vm_unmapped_area_info *info, unsigned long
 	return 0;
 }
 
+/* The first arguments of a system call. */
+struct call_args {
+	__u64 arg[4];
+};
+
 /*
  * A system call has succeeded. If its own section was the last one, its result is about the generation that this
  * section began; else somebody may have undone it.
  */
-static __always_inline void call_returned(__u32 kind, const struct pt_regs *regs, long result, __u64 before)
+static __always_inline void call_returned(__u32 kind, struct call_args args, long result)
 {
 	__u64 cookie = own_cookie();
 	__u64 *word = generation_of(cookie);
@@ -201,12 +232,10 @@ static __always_inline void call_returned(__u32 kind, const struct pt_regs *regs
 		return;
 	if ((generation & ((1ULL << SVMA_GENERATION_TID_BITS) - 1)) != own_tid())
 		answer->bits = SVMA_ANSWER_OVERTAKEN;
-	answer->args[0] = PT_REGS_PARM1_CORE_SYSCALL(regs);
-	answer->args[1] = PT_REGS_PARM2_CORE_SYSCALL(regs);
-	answer->args[2] = PT_REGS_PARM3_CORE_SYSCALL(regs);
-	answer->args[3] = PT_REGS_PARM4_CORE_SYSCALL(regs);
-	if (kind == SVMA_ANSWER_BRK)
-		answer->args[1] = before;
+	answer->args[0] = args.arg[0];
+	answer->args[1] = args.arg[1];
+	answer->args[2] = args.arg[2];
+	answer->args[3] = args.arg[3];
 	answer->result = result;
 	end_answer(answer);
 }
@@ -217,8 +246,8 @@ static __always_inline bool is_error(long result)
 }
 
 /*
- * The registers that a __x64_sys_ function was given. Read as bytes: where its BTF only declares struct pt_regs (5.10, in
- * mm/mremap.c), the verifier does not let a program take the argument from its context.
+ * The registers that a __x64_sys_ or __ia32_sys_ function was given. Read as bytes: where its BTF only declares struct
+ * pt_regs (5.10, in mm/mremap.c), the verifier does not let a program take the argument from its context.
  */
 static __always_inline const struct pt_regs *syscall_regs(unsigned long long *ctx)
 {
@@ -234,38 +263,47 @@ static __always_inline long syscall_result(unsigned long long *ctx)
 	return ctx[1];
 }
 
-SEC("fexit/__x64_sys_mmap")
-int on_mmap(unsigned long long *ctx)
+/* Below the system calls of all kinds: mmap, and of 32-bit programs mmap2 and the old mmap with its block of arguments. */
+SEC("fexit/vm_mmap_pgoff")
+int BPF_PROG(on_mmap, struct file *file, unsigned long addr, unsigned long len, unsigned long prot,
+	     unsigned long flags, unsigned long pgoff, long result)
 {
-	long result = syscall_result(ctx);
+	struct call_args args = { { addr, len, prot, flags } };
 
 	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MMAP, syscall_regs(ctx), result, 0);
+		call_returned(SVMA_ANSWER_MMAP, args, result);
 	return 0;
 }
 
-SEC("fexit/__x64_sys_munmap")
-int on_munmap(unsigned long long *ctx)
+/*
+ * The others begin with the system call itself, of which a kernel that runs 32-bit programs has two. __ia32_ ones take
+ * 32 bits each of the registers of int $0x80 (SC_IA32_REGS_TO_ARGS in arch/x86/include/asm/syscall_wrapper.h).
+ */
+static __always_inline struct call_args args_of_64bit(const struct pt_regs *regs)
 {
-	long result = syscall_result(ctx);
+	struct call_args args = { {
+		PT_REGS_PARM1_CORE_SYSCALL(regs),
+		PT_REGS_PARM2_CORE_SYSCALL(regs),
+		PT_REGS_PARM3_CORE_SYSCALL(regs),
+		PT_REGS_PARM4_CORE_SYSCALL(regs),
+	} };
 
-	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MUNMAP, syscall_regs(ctx), result, 0);
-	return 0;
+	return args;
 }
 
-SEC("fexit/__x64_sys_mremap")
-int on_mremap(unsigned long long *ctx)
+static __always_inline struct call_args args_of_32bit(const struct pt_regs *regs)
 {
-	long result = syscall_result(ctx);
+	struct call_args args = { {
+		(__u32)BPF_CORE_READ(regs, bx),
+		(__u32)BPF_CORE_READ(regs, cx),
+		(__u32)BPF_CORE_READ(regs, dx),
+		(__u32)BPF_CORE_READ(regs, si),
+	} };
 
-	if (!is_error(result))
-		call_returned(SVMA_ANSWER_MREMAP, syscall_regs(ctx), result, 0);
-	return 0;
+	return args;
 }
 
-SEC("fentry/__x64_sys_brk")
-int on_brk_entry(unsigned long long *ctx)
+static __always_inline int brk_begins(void)
 {
 	__u32 tid = own_tid();
 	__u64 end;
@@ -278,14 +316,78 @@ int on_brk_entry(unsigned long long *ctx)
 }
 
 /* brk() answers with the end of the heap, moved or not. One that did not move tells nothing of the layout. */
-SEC("fexit/__x64_sys_brk")
-int on_brk(unsigned long long *ctx)
+static __always_inline int brk_returned(struct call_args args, long result)
 {
-	long result = syscall_result(ctx);
 	__u32 tid = own_tid();
 	__u64 *before = bpf_map_lookup_elem(&heap_end, &tid);
 
-	if (before && result != (long)*before)
-		call_returned(SVMA_ANSWER_BRK, syscall_regs(ctx), result, *before);
+	if (before && result != (long)*before) {
+		args.arg[1] = *before;
+		call_returned(SVMA_ANSWER_BRK, args, result);
+	}
 	return 0;
+}
+
+SEC("fexit/__x64_sys_munmap")
+int on_munmap(unsigned long long *ctx)
+{
+	long result = syscall_result(ctx);
+
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MUNMAP, args_of_64bit(syscall_regs(ctx)), result);
+	return 0;
+}
+
+SEC("fexit/__ia32_sys_munmap")
+int on_ia32_munmap(unsigned long long *ctx)
+{
+	long result = syscall_result(ctx);
+
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MUNMAP, args_of_32bit(syscall_regs(ctx)), result);
+	return 0;
+}
+
+SEC("fexit/__x64_sys_mremap")
+int on_mremap(unsigned long long *ctx)
+{
+	long result = syscall_result(ctx);
+
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MREMAP, args_of_64bit(syscall_regs(ctx)), result);
+	return 0;
+}
+
+SEC("fexit/__ia32_sys_mremap")
+int on_ia32_mremap(unsigned long long *ctx)
+{
+	long result = syscall_result(ctx);
+
+	if (!is_error(result))
+		call_returned(SVMA_ANSWER_MREMAP, args_of_32bit(syscall_regs(ctx)), result);
+	return 0;
+}
+
+SEC("fentry/__x64_sys_brk")
+int on_brk_entry(unsigned long long *ctx)
+{
+	return brk_begins();
+}
+
+SEC("fentry/__ia32_sys_brk")
+int on_ia32_brk_entry(unsigned long long *ctx)
+{
+	return brk_begins();
+}
+
+SEC("fexit/__x64_sys_brk")
+int on_brk(unsigned long long *ctx)
+{
+	return brk_returned(args_of_64bit(syscall_regs(ctx)), syscall_result(ctx));
+}
+
+SEC("fexit/__ia32_sys_brk")
+int on_ia32_brk(unsigned long long *ctx)
+{
+	return brk_returned(args_of_32bit(syscall_regs(ctx)), syscall_result(ctx));
 }

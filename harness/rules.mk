@@ -15,7 +15,8 @@ HARNESS_LIBS := -static-libstdc++ -static-libgcc \
 .PHONY: harness
 harness: $(HARNESS) ## the svma program
 
-$(B)/harness/%.o: harness/%.cc harness/rules.mk $(BPF_SKELETONS)
+# Who includes a skeleton has it in its .d file; before the first compilation they must be there.
+$(B)/harness/%.o: harness/%.cc harness/rules.mk | $(BPF_SKELETONS)
 	@mkdir -p $(@D)
 	@printf '  CXX     %s\n' '$<'
 	$(Q)$(CXX) $(HARNESS_CXXFLAGS) -MMD -MP -c $< -o $@

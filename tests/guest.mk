@@ -17,6 +17,13 @@ $(guest-test-dir)/guest-tests: $(guest-test-objs)
 	@echo "  LD      $@"
 	$(Q)$(CXX) $^ -static-libstdc++ -static-libgcc -l:libgtest.a -l:libgtest_main.a -pthread -o $@
 
+# A 32-bit program for the guest. It has no libc, so the compiler alone will do.
+$(guest-test-dir)/ia32: tests/vm/ia32.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) -m32 -std=gnu11 -O1 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie \
+		-nostdlib -static -no-pie $< -o $@
+
 # The file that includes nothing but the interface, once more with every hole in a structure an error.
 $(B)/tests/abi/padding.o: tests/abi/padding.c uapi/svma.h
 	@mkdir -p $(@D)
@@ -35,11 +42,11 @@ $(B)/tests/abi/layout_cxx.o: tests/abi/layout_cxx.cc tests/abi/layout.h uapi/svm
 
 .PHONY: guest-test load-unload-test abi-test lint
 
-guest-test: $(guest-test-dir)/guest-tests $(KMOD) $(HARNESS) $(VM_READY) ## test the module in a guest
+guest-test: $(guest-test-dir)/guest-tests $(guest-test-dir)/ia32 $(KMOD) $(HARNESS) $(VM_READY) ## test the module in a guest
 	$(Q)rm -rf $(guest-test-dir)/payload $(guest-test-dir)/out
 	$(Q)mkdir -p $(guest-test-dir)/payload/bin $(guest-test-dir)/out
 	$(Q)cp $(KMOD) tests/vm/run.sh tests/vm/load_unload.sh $(guest-test-dir)/payload/
-	$(Q)cp $(guest-test-dir)/guest-tests $(HARNESS) $(guest-test-dir)/payload/bin/
+	$(Q)cp $(guest-test-dir)/guest-tests $(guest-test-dir)/ia32 $(HARNESS) $(guest-test-dir)/payload/bin/
 	$(Q)strip --strip-debug $(guest-test-dir)/payload/bin/*
 	@echo "  VM      guest-tests on $(KERNEL)"
 	$(Q)$(RUN_VM) --smp $(SMP) --mem $(MEM) --timeout $(GUEST_TIMEOUT) --payload $(guest-test-dir)/payload \

@@ -493,7 +493,8 @@ struct svma_why {
 
 /*
  * SVMA_IOC_LIMITS - what bounds an address search in this mm, read from the live side at this moment: the
- * arguments that vm_unmapped_area() would get. -ENOENT; -ESRCH when the mm is being torn down.
+ * arguments that vm_unmapped_area() would get for a system call of the program's own kind, 64-bit or 32-bit.
+ * -ENOENT; -ESRCH when the mm is being torn down.
  */
 struct svma_limits {
 	__u32 size;
@@ -505,7 +506,7 @@ struct svma_limits {
 	__u64 high_limit;	/* out: exclusive */
 	__u64 fallback_low;	/* out: bottom-up search after a failed one from the top */
 	__u64 fallback_high;	/* out; 0: there is no second search */
-	__u64 task_size;	/* out */
+	__u64 task_size;	/* out: what was found but ends above this is refused */
 	__u64 stack_guard_gap;	/* out: bytes */
 };
 

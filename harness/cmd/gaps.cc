@@ -73,8 +73,10 @@ int show_gaps(const GapOptions& options, bool json) {
   Device device;
   const TreeSnapshot snapshot = shadow_of(device, options.pid);
   if (options.length != 0) return search(device, snapshot, options, json);
+  const auto limits = device.limits(snapshot.mm.mm_id);
+  const uint64_t end = limits ? limits->task_size : kTaskSize;  // less for a 32-bit program
   const auto [low, high] =
-      options.limit.empty() ? std::pair(kLowest, kTaskSize) : parse_range(options.limit);
+      options.limit.empty() ? std::pair(kLowest, end) : parse_range(options.limit);
   const auto gaps = free_ranges(layout_of(snapshot), low, high);
   if (json)
     fmt::print("{}\n", json_text(to_json(gaps)));

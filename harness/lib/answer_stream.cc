@@ -7,11 +7,28 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <string>
+#include <string_view>
 
 #include "lib/error.hpp"
 #include "svma_answers.skel.h"
 
 namespace svma {
+namespace {
+
+// Without CONFIG_IA32_EMULATION there are no 32-bit system calls, and libbpf would load nothing.
+void leave_out_what_is_absent(bpf_object* object) {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object) {
+    const std::string_view section = bpf_program__section_name(program);
+    const std::string function(section.substr(section.find('/') + 1));
+    if (function.starts_with("__ia32_") &&
+        libbpf_find_vmlinux_btf_id(function.c_str(), BPF_TRACE_FEXIT) <= 0)
+      bpf_program__set_autoload(program, false);
+  }
+}
+
+}  // namespace
 
 void AnswerStream::Destroy::operator()(svma_answers_bpf* skeleton) const {
   svma_answers_bpf::destroy(skeleton);
@@ -28,6 +45,7 @@ std::unique_ptr<AnswerStream> AnswerStream::create(uint64_t cookie_factor, std::
   stream->skeleton_.reset(svma_answers_bpf::open());
   if (!stream->skeleton_) return refuse("cannot open the BPF programs", errno);
   stream->skeleton_->rodata->cookie_factor = cookie_factor;
+  leave_out_what_is_absent(stream->skeleton_->obj);
   if (int error = svma_answers_bpf::load(stream->skeleton_.get()))
     return refuse("cannot load the BPF programs", -error);
   if (int error = svma_answers_bpf::attach(stream->skeleton_.get()))

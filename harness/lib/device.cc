@@ -232,12 +232,16 @@ std::optional<svma_limits> Device::limits(uint64_t mm_id) {
 }
 
 std::optional<uint64_t> Device::place(svma_gap question, const svma_limits& limits) {
-  const auto first = gap(question);
-  if (first || !limits.fallback_high) return first;
-  question.flags = 0;
-  question.low_limit = limits.fallback_low;
-  question.high_limit = limits.fallback_high;
-  return gap(question);
+  auto found = gap(question);
+  if (!found && limits.fallback_high) {
+    question.flags = 0;
+    question.low_limit = limits.fallback_low;
+    question.high_limit = limits.fallback_high;
+    found = gap(question);
+  }
+  // get_unmapped_area() refuses what lies beyond TASK_SIZE, which a personality may have lowered.
+  if (found && *found + question.length > limits.task_size) return std::nullopt;
+  return found;
 }
 
 std::optional<svma_why> Device::why(uint64_t mm_id, uint64_t address) {

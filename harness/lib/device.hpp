@@ -60,7 +60,8 @@ class Device : public ShadowSource {
   std::optional<svma_limits> limits(uint64_t mm_id);
 
   // Where a plain mmap() of `question.length` would go: the search of question.flags within its
-  // limits, and where that fails the second one of `limits`. REQUIRES: `pid` is tracked.
+  // limits, and where that fails the second one of `limits`; nowhere beyond the task's size.
+  // REQUIRES: `pid` is tracked.
   std::optional<uint64_t> place(svma_gap question, const svma_limits& limits);
 
   // The merge conditions of the VMA at an address. nullopt: not tracked.

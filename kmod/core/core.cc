@@ -9,6 +9,7 @@
 #include "replay/advice.cc"
 #include "replay/call.cc"
 #include "replay/compare.cc"
+#include "replay/placement.cc"
 #include "replay/predict.cc"
 #include "replay/scene.cc"
 #include "replay/semantics.cc"

@@ -337,6 +337,19 @@ static int do_gap(struct svma_session *session, struct svma_gap *arg)
 	return 0;
 }
 
+static unsigned int personality_of(struct pid *pid)
+{
+	struct task_struct *task;
+	unsigned int personality = 0;
+
+	rcu_read_lock();
+	task = pid ? pid_task(pid, PIDTYPE_TGID) : NULL;
+	if (task)
+		personality = READ_ONCE(task->personality);
+	rcu_read_unlock();
+	return personality;
+}
+
 static int do_limits(struct svma_session *session, struct svma_limits *arg)
 {
 	struct svma_tracked *t;
@@ -349,7 +362,7 @@ static int do_limits(struct svma_session *session, struct svma_limits *arg)
 		return -ENOENT;
 	arg->mm_id = t->id;
 	if (mmget_not_zero(t->mm)) {
-		svma_live_limits(t->mm, arg);
+		svma_live_limits(t->mm, personality_of(t->pid), arg);
 		mmput(t->mm);
 		err = 0;
 	}

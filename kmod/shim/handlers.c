@@ -17,6 +17,7 @@
 
 #include "compat/args.h"
 
+#include <linux/compat.h>
 #include <linux/ktime.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -678,6 +679,15 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 /* --- what operations ask --------------------------------------------------------------------------- */
 
+/* Which bases count is a matter of the system call; an exec pretends to be one of the new program's kind. */
+static void own_placement(struct svma_placement *out)
+{
+	svma_live_placement(current->mm, in_32bit_syscall(), current->personality, out);
+	out->task_size = TASK_SIZE;
+	if (current->flags & PF_RANDOMIZE)
+		out->flags |= SVMA_PLACEMENT_RANDOM;
+}
+
 /* vm_unmapped_area(info) of the current mm, mmap_lock held for writing */
 static int on_search(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
@@ -702,19 +712,22 @@ static int on_search_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct svma_op op = { .kind = SVMA_CORE_SEARCH };
 	struct svma_verdict verdict = {};
+	struct svma_placement where;
 	struct svma_call_entry *entry;
 	struct svma_tracked *t;
 	u64 predicted;
 
 	op.result = regs_return_value(regs);
 	memcpy(op.args, data->search, sizeof(data->search));
+	own_placement(&where);
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t) {
 		entry = svma_call_current(data->mm);
 		spin_lock(&t->lock);
 		if (t->health == SVMA_CLEAN && !t->forking) {
-			svma_core_search(t->shadow, &op, entry ? &entry->call : NULL, &predicted, &verdict);
+			svma_core_search(t->shadow, &op, &where, entry ? &entry->call : NULL, &predicted,
+					 &verdict);
 			svma_journal_note(t, &op, &verdict);
 			svma_account_answers(t, &op, &verdict);
 			t->counts.by_operation[SVMA_OP_SEARCH]++;
@@ -920,8 +933,8 @@ static int on_mmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 		call.args[6] |= SVMA_TASK_READ_IMPLIES_EXEC;
 	if (svma_overcommit_memory() == OVERCOMMIT_NEVER)
 		call.args[6] |= SVMA_TASK_STRICT_OVERCOMMIT;
-	call.args[7] = TASK_SIZE;
-	call.args[8] = svma_mmap_min_addr();
+	call.args[7] = svma_mmap_min_addr();
+	own_placement(&call.placement);
 	return open_call(ri, current->mm, &call);
 }
 

@@ -9,6 +9,8 @@
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mount.h>
+#include <linux/personality.h>
+#include <linux/sizes.h>
 #include <linux/userfaultfd_k.h>
 
 void svma_live_file(struct file *file, struct svma_live_vma *out)
@@ -89,18 +91,45 @@ void svma_os_live_totals(const void *live, struct svma_live_totals *out)
 }
 
 /*
+ * Each mm has two pairs of bases, set in exec before anything is searched, and they stay: one for the searches
+ * of 64-bit system calls, one for those of 32-bit ones (arch/x86/mm/mmap.c get_mmap_base() in v6.1). The end of
+ * the latter follows the personality of whoever calls (task_size_32bit()).
+ */
+void svma_live_placement(const struct mm_struct *mm, bool compat, unsigned int personality,
+			 struct svma_placement *out)
+{
+	out->base = mm->mmap_base;
+	out->legacy_base = mm->mmap_legacy_base;
+	out->end = DEFAULT_MAP_WINDOW;
+	out->task_size = mm->task_size;
+	out->flags = svma_mm_topdown(mm) ? SVMA_PLACEMENT_TOPDOWN : 0;
+	out->reserved = 0;
+#ifdef CONFIG_HAVE_ARCH_COMPAT_MMAP_BASES
+	if (!compat)
+		return;
+	out->base = mm->mmap_compat_base;
+	out->legacy_base = mm->mmap_compat_legacy_base;
+	out->end = personality & ADDR_LIMIT_3GB ? 0xc0000000 : 0xffffe000;
+	out->flags |= SVMA_PLACEMENT_COMPAT;
+#endif
+}
+
+/*
  * arch_get_unmapped_area_topdown() searches below mmap_base and, when that fails, calls
  * arch_get_unmapped_area(), which searches from mmap_legacy_base up; with the legacy layout that one is all
- * there is. Both bases are set in exec, before the mm can be tracked, and stay. An address hint above
+ * there is. The system calls are taken to be of the program's own kind. An address hint above
  * DEFAULT_MAP_WINDOW or MAP_32BIT would give other limits.
  */
-void svma_live_limits(const struct mm_struct *mm, struct svma_limits *out)
+void svma_live_limits(const struct mm_struct *mm, unsigned int personality, struct svma_limits *out)
 {
-	out->topdown = svma_mm_topdown(mm);
-	out->task_size = mm->task_size;
+	struct svma_placement where;
+
+	svma_live_placement(mm, mm->task_size <= SZ_4G, personality, &where);
+	out->topdown = !!(where.flags & SVMA_PLACEMENT_TOPDOWN);
+	out->task_size = where.flags & SVMA_PLACEMENT_COMPAT ? where.end : mm->task_size;
 	out->stack_guard_gap = svma_stack_guard_gap();
-	out->low_limit = mm->mmap_legacy_base;
-	out->high_limit = DEFAULT_MAP_WINDOW;
+	out->low_limit = where.legacy_base;
+	out->high_limit = where.end;
 	out->fallback_low = 0;
 	out->fallback_high = 0;
 	if (!out->topdown)
@@ -108,5 +137,5 @@ void svma_live_limits(const struct mm_struct *mm, struct svma_limits *out)
 	out->fallback_low = out->low_limit;
 	out->fallback_high = out->high_limit;
 	out->low_limit = PAGE_SIZE;
-	out->high_limit = mm->mmap_base;
+	out->high_limit = where.base;
 }

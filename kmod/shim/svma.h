@@ -364,8 +364,11 @@ int svma_resync(struct svma_tracked *t);
 void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out);
 void svma_live_file(struct file *file, struct svma_live_vma *out);
 u64 svma_live_file_bits(struct file *file); /* SVMA_FILE_ bits */
-/* What bounds a search in @mm; the caller holds a user of it (mm_users). */
-void svma_live_limits(const struct mm_struct *mm, struct svma_limits *out);
+/* What bounds the choice of an address in @mm for a system call of this kind by a task of this personality. */
+void svma_live_placement(const struct mm_struct *mm, bool compat, unsigned int personality,
+			 struct svma_placement *out);
+/* What bounds a search in @mm by a program of @personality; the caller holds a user of it (mm_users). */
+void svma_live_limits(const struct mm_struct *mm, unsigned int personality, struct svma_limits *out);
 
 /* --- probes.c: the table; handlers.c: what they do ---------------------------------------------- */
 

@@ -9,12 +9,10 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <initializer_list>
 #include <string>
 
-#include "device.hpp"
+#include "report.hpp"
 
 namespace guest {
 namespace {
@@ -56,26 +54,11 @@ __attribute__((constructor)) void RunKnownProgram(int argc, char** argv) {
   if (argc == 2 && strcmp(argv[1], "--known-program") == 0) _exit(KnownProgram() ? 0 : 1);
 }
 
-// RETURNS: a number of the report, or -1; `path` names the keys on the way, the last one included.
-long Number(const std::string& json, std::initializer_list<const char*> path) {
-  size_t at = 0;
-  for (const char* key : path) {
-    at = json.find('"' + std::string(key) + "\":", at);
-    if (at == std::string::npos) return -1;
-    at += strlen(key) + 3;
-  }
-  return strtol(json.c_str() + at, nullptr, 10);
-}
-
 // RETURNS: the report.
 std::string CheckProgram(const std::string& options) {
   char self[256] = "";
   EXPECT_GT(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-  const std::string file = "/tmp/svma-answers.json";
-  const std::string command = "/opt/svma/bin/svma check " + options + " --json-file " + file +
-                              " -- " + self + " --known-program >/tmp/svma-answers.log 2>&1";
-  EXPECT_EQ(system(command.c_str()), 0) << ReadFile("/tmp/svma-answers.log");
-  return ReadFile(file);
+  return CheckCommand(std::string(self) + " --known-program", options);
 }
 
 TEST(Answers, KnownProgram_EachQuestionComparedNoneDivergent) {

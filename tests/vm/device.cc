@@ -28,8 +28,12 @@ std::string Hex(uint64_t value) {
   return text;
 }
 
-// Where the hole below a VMA ends. Since v6.1 guard gaps do not count here.
-uint64_t GapEnd(const svma_vma& vma) { return vma.start; }
+// Where the hole below a VMA ends for who looks for room.
+uint64_t GapEnd(const svma_vma& vma) {
+  constexpr uint64_t kGrowsDown = 0x100;
+  if (!(vma.flags & kGrowsDown) || GapsAreWholeHoles()) return vma.start;
+  return vma.start > kStackGuardGap ? vma.start - kStackGuardGap : 0;
+}
 
 }  // namespace
 
@@ -188,6 +192,20 @@ std::string Difference(const std::vector<svma_vma>& shadow, const std::vector<Ma
     if (mine != theirs) return "shadow " + mine + ", live " + theirs;
   }
   return "";
+}
+
+std::string Choice(const std::string& name) {
+  Device device;
+  auto choice = Argument<svma_semantic>();
+  for (; device.Ask(SVMA_IOC_SEMANTIC, &choice) == 0; choice.index++) {
+    if (choice.name == name) return choice.value;
+  }
+  return "";
+}
+
+bool GapsAreWholeHoles() {
+  static const bool holes = Choice("gap_rule") == "holes";
+  return holes;
 }
 
 std::string TreeFault(const std::vector<svma_vma>& records) {

@@ -71,6 +71,13 @@ std::vector<Mapping> ParseMaps(const std::string& text);
 // Empty when both say the same, else the first line that differs.
 std::string Difference(const std::vector<svma_vma>& shadow, const std::vector<Mapping>& live);
 
+// The value of a choice of the semantics profile in use; empty when there is no such choice.
+std::string Choice(const std::string& name);
+// Whether gaps reach up to the next VMA: otherwise they end at its guard gap.
+bool GapsAreWholeHoles();
+
+constexpr uint64_t kStackGuardGap = 256 << 12;
+
 // RETURNS: what is wrong with the tree that the records describe; empty when it is a red-black tree
 // with right gaps.
 std::string TreeFault(const std::vector<svma_vma>& records);

@@ -7,13 +7,11 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <random>
-#include <string>
 
 #include "tracee.hpp"
 
@@ -135,25 +133,6 @@ class Gaps : public testing::Test {
   int compared_ = 0;
   int failures_ = 0;
 };
-
-// Runs the test that calls it once more in a process of that personality. RETURNS: true in there.
-bool InPersonality(unsigned long wanted) {
-  const unsigned long now = personality(0xffffffff);
-  if ((now & wanted) == wanted) return true;
-  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  std::string filter =
-      std::string("--gtest_filter=") + info->test_suite_name() + "." + info->name();
-  pid_t pid = fork();
-  if (pid == 0) {
-    personality(now | wanted);
-    execl("/proc/self/exe", "guest-tests", filter.c_str(), "--gtest_brief=1", nullptr);
-    _exit(127);
-  }
-  int status = 0;
-  EXPECT_EQ(waitpid(pid, &status, 0), pid);
-  EXPECT_EQ(status, 0) << "the test in the other process failed";
-  return false;
-}
 
 TEST_F(Gaps, Limits_TopDownLayout_AsTheKernelUsesThem) {
   EXPECT_EQ(limits_.topdown, 1u);

@@ -257,11 +257,15 @@ const Case kCases[] = {
      [](Stage& s) {
        s.Do(SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0});
      }},
+    {"search_other_limit", SVMA_OP_SEARCH,
+     [](Stage& s) {
+       s.Do(SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0});
+     }},
     {"search_ignores_guard", SVMA_OP_SEARCH,
      [](Stage& s) {
-       const uint64_t hole = s.Do(SYS_mmap, {0, 64 * kPage, PROT_NONE, kPrivate, ~0ull, 0});
-       s.Do(SYS_munmap, {hole, 64 * kPage});
-       s.Do(SYS_mmap, {hole + 60 * kPage, 4 * kPage, kReadWrite,
+       const uint64_t hole = s.Do(SYS_mmap, {0, 1000 * kPage, PROT_NONE, kPrivate, ~0ull, 0});
+       s.Do(SYS_munmap, {hole, 1000 * kPage});
+       s.Do(SYS_mmap, {hole + 996 * kPage, 4 * kPage, kReadWrite,
                        static_cast<uint64_t>(kPrivate | MAP_FIXED | MAP_GROWSDOWN), ~0ull, 0});
        s.Do(SYS_mmap, {0, 10 * kPage, PROT_READ, kPrivate, ~0ull, 0});
      }},

@@ -15,7 +15,6 @@ namespace guest {
 namespace {
 
 constexpr uint64_t kTaskSize = 0x7ffffffff000;
-constexpr uint64_t kGuard = 256 * kPage;
 constexpr uint64_t kGrowsDown = 0x100;
 constexpr uint64_t kReadOnly = PROT_READ, kNone = PROT_NONE;
 
@@ -62,9 +61,9 @@ class Queries : public Tracee {
     }
   }
 
-  // unmapped_area() of v6.1: the hole must hold the length and the worst alignment loss; upwards,
-  // one whose guard gap the place found reaches into is passed, downwards what is left of it is
-  // used.
+  // unmapped_area(): the hole must hold the length and the worst alignment loss. Where gaps are
+  // whole holes, one whose guard gap the place found reaches into is passed upwards, and downwards
+  // what is left of it is used; otherwise that is the gap.
   std::optional<uint64_t> NaiveGap(const svma_gap& ask) const {
     std::optional<uint64_t> best;
     uint64_t below = 0;
@@ -84,8 +83,8 @@ class Queries : public Tracee {
     for (const svma_vma& vma : vmas_) {
       uint64_t guard = ~0ull;
       uint64_t top = vma.start;
-      if (vma.flags & kGrowsDown) guard = top > kGuard ? top - kGuard : 0;
-      if (ask.flags & SVMA_GAP_TOPDOWN) top = std::min(top, guard);
+      if (vma.flags & kGrowsDown) guard = top > kStackGuardGap ? top - kStackGuardGap : 0;
+      if ((ask.flags & SVMA_GAP_TOPDOWN) || !GapsAreWholeHoles()) top = std::min(top, guard);
       if (top > below) consider(below, top, guard);
       below = vma.end;
     }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tracee.hpp"
 
+#include <sys/personality.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <sstream>
 
@@ -35,6 +38,24 @@ uint64_t StatusPages(const std::string& status, const std::string& field) {
 }
 
 }  // namespace
+
+bool InPersonality(unsigned long wanted) {
+  const unsigned long now = personality(0xffffffff);
+  if ((now & wanted) == wanted) return true;
+  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+  std::string filter =
+      std::string("--gtest_filter=") + info->test_suite_name() + "." + info->name();
+  pid_t pid = fork();
+  if (pid == 0) {
+    personality(now | wanted);
+    execl("/proc/self/exe", "guest-tests", filter.c_str(), "--gtest_brief=1", nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(status, 0) << "the test in the other process failed";
+  return false;
+}
 
 void Tracee::Map(uint64_t page, uint64_t pages, int protection, int flags, int fd,
                  uint64_t file_page) {
@@ -74,15 +95,15 @@ size_t Tracee::ArenaVmas() const {
   return count;
 }
 
-void Tracee::CheckMm(const std::string& step, int pid, uint64_t id, Seen* seen) {
+void CheckMm(const Device& device, const std::string& step, int pid, uint64_t id, Seen* seen) {
   SCOPED_TRACE("after " + step);
-  std::vector<svma_vma> shadow = device_.Snapshot(id);
+  std::vector<svma_vma> shadow = device.Snapshot(id);
   EXPECT_FALSE(shadow.empty());
   EXPECT_EQ(Difference(shadow, ProcMaps(pid)), "");
   EXPECT_EQ(TreeFault(shadow), "");
 
   svma_mm mm;
-  ASSERT_EQ(device_.Mm(0, id, &mm), 0);
+  ASSERT_EQ(device.Mm(0, id, &mm), 0);
   EXPECT_EQ(mm.health, static_cast<uint32_t>(SVMA_CLEAN));
   EXPECT_EQ(mm.totals.map_count, shadow.size());
   std::string status = ReadFile("/proc/" + std::to_string(pid) + "/status");
@@ -99,7 +120,7 @@ void Tracee::CheckMm(const std::string& step, int pid, uint64_t id, Seen* seen) 
   seen->unmodelled = mm.counts.unmodelled;
   seen->missed = mm.counts.missed;
   size_t number = 0;
-  for (const svma_divergence& report : device_.Divergences()) {
+  for (const svma_divergence& report : device.Divergences()) {
     if (report.mm_id == id && ++number > seen->reports) ADD_FAILURE() << Report(report);
   }
   seen->reports = std::max(seen->reports, number);

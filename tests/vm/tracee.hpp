@@ -21,6 +21,20 @@ constexpr uint64_t kPage = 4096;
 // Far from anything that a program has by itself; tests lay their pages out from here.
 constexpr uint64_t kArena = 0x100000000000;
 
+// What the module had counted at the last check.
+struct Seen {
+  uint64_t divergent = 0;
+  uint64_t unmodelled = 0;
+  uint64_t missed = 0;
+  size_t reports = 0;
+};
+
+// Layout, totals and tree of a tracked mm at rest, and what the module counted since `seen`.
+void CheckMm(const Device& device, const std::string& step, int pid, uint64_t id, Seen* seen);
+
+// Runs the test that calls it once more in a process of that personality. RETURNS: true in there.
+bool InPersonality(unsigned long wanted);
+
 class Tracee : public testing::Test {
  protected:
   explicit Tracee(uint32_t flags = 0) : flags_(flags) {}
@@ -67,16 +81,10 @@ class Tracee : public testing::Test {
   // How many VMAs lie in the arena.
   size_t ArenaVmas() const;
 
-  // Layout, totals and tree of the tracked mm, and what the module counted since the last check.
   void Check(const std::string& step) { CheckMm(step, puppet_.pid(), id_, &seen_); }
-
-  struct Seen {
-    uint64_t divergent = 0;
-    uint64_t unmodelled = 0;
-    uint64_t missed = 0;
-    size_t reports = 0;
-  };
-  void CheckMm(const std::string& step, int pid, uint64_t id, Seen* seen);
+  void CheckMm(const std::string& step, int pid, uint64_t id, Seen* seen) {
+    guest::CheckMm(device_, step, pid, id, seen);
+  }
 
   uint32_t flags_;
   Puppet puppet_;  // forked before the device is open, so that it holds no descriptor of it

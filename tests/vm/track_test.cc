@@ -146,6 +146,7 @@ TEST_F(Track, Ids_NeverReused) {
 }
 
 TEST_F(Track, Children_ExecIsFollowedFromEmpty) {
+  const std::string kSleeping = std::to_string(SYS_clock_nanosleep) + " ";
   Device device;
   ASSERT_EQ(device.Track(0, SVMA_TRACK_CHILDREN), 0);
   pid_t pid = Spawn({"/usr/bin/sleep", "100"});
@@ -158,8 +159,7 @@ TEST_F(Track, Children_ExecIsFollowedFromEmpty) {
   EXPECT_EQ(mm.counts.by_operation[SVMA_OP_EXEC], 1u);
   EXPECT_TRUE(WaitFor([&] {
     return Difference(device.Snapshot(mm.mm_id), ProcMaps(pid)).empty() &&
-           ReadFile("/proc/" + std::to_string(pid) + "/wchan").find("nanosleep") !=
-               std::string::npos;
+           ReadFile("/proc/" + std::to_string(pid) + "/syscall").starts_with(kSleeping);
   })) << Difference(device.Snapshot(mm.mm_id), ProcMaps(pid));
   KillAndReap(pid);
   EXPECT_TRUE(WaitFor([&] { return device.List().empty(); }));

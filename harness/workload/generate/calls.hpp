@@ -17,6 +17,9 @@ Result call_shmdt(Context& context);
 Result call_aio(Context& context);
 Result call_sweep(Context& context);
 
+// ia32.cc: the same, as a 32-bit program asks for it.
+Result call_int80(Context& context);
+
 // attributes.cc: what changes attributes of mappings.
 Result call_mprotect(Context& context);
 Result call_pkey(Context& context);

@@ -50,6 +50,7 @@ constexpr Call kCalls[] = {
     {"limit", 16, true, false, call_limit},
     {"personality", 4, true, false, call_personality},
     {"sweep", 12, false, true, call_sweep},
+    {"int80", 40, false, true, call_int80},
 };
 
 // Volatile: only the handler reads it.

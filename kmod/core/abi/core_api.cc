@@ -6,6 +6,7 @@
 #include "replay/advice.hpp"
 #include "replay/call.hpp"
 #include "replay/compare.hpp"
+#include "replay/placement.hpp"
 #include "replay/scene.hpp"
 #include "replay/shadow.hpp"
 #include "vma/merge.hpp"
@@ -69,7 +70,8 @@ svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 s
 int svma_core_choice(const char* profile, unsigned int index, svma_choice* out) {
   const svma::Semantics* const semantics = svma::find_semantics(profile);
   svma::Choice choice{};
-  if (semantics == nullptr || !svma::describe_choice(*semantics, index, choice)) return -svma::kENOENT;
+  if (semantics == nullptr || !svma::describe_choice(*semantics, index, choice))
+    return -svma::kENOENT;
   *out = {choice.name, choice.value, choice.source};
   return 0;
 }
@@ -103,9 +105,10 @@ void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_
   shadow->end(*op, mm, *verdict);
 }
 
-void svma_core_search(svma_shadow* shadow, const svma_op* op, svma_call* call, svma_u64* predicted,
-                      svma_verdict* verdict) {
+void svma_core_search(svma_shadow* shadow, const svma_op* op, const svma_placement* where,
+                      svma_call* call, svma_u64* predicted, svma_verdict* verdict) {
   const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
+  svma::Placement(*where).check_limits(*op, call, *verdict);
   *predicted = shadow->search(*op, *verdict);
   shadow->scene.predicted_address = *predicted;
   if (call != nullptr) call->searched = *predicted;

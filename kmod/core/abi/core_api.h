@@ -125,8 +125,8 @@ enum svma_call_kind {
 	SVMA_CALL_MPROTECT = 2, /* args: start, length, prot, pkey, 1 with READ_IMPLIES_EXEC */
 	SVMA_CALL_MLOCK = 3,	/* args: start, length, lock flags to set */
 	SVMA_CALL_MLOCKALL = 4, /* args: MCL_ flags */
-	SVMA_CALL_MMAP = 5,	/* args: addr, length, prot, flags, pgoff, def_flags, SVMA_FILE_ bits, TASK_SIZE,
-				 * vm.mmap_min_addr
+	SVMA_CALL_MMAP = 5,	/* args: addr, length, prot, flags, pgoff, def_flags, SVMA_FILE_ bits,
+				 * vm.mmap_min_addr; and the placement
 				 */
 	SVMA_CALL_MUNMAP = 6,	/* args: start, length */
 	SVMA_CALL_CLEAR_REFS = 7,
@@ -143,11 +143,35 @@ enum svma_call_kind {
 #define SVMA_TASK_READ_IMPLIES_EXEC 32u
 #define SVMA_TASK_STRICT_OVERCOMMIT 64u
 
+/* svma_placement.flags */
+#define SVMA_PLACEMENT_TOPDOWN 1u	/* the mm does not have the legacy layout */
+#define SVMA_PLACEMENT_COMPAT 2u	/* in_32bit_syscall() */
+#define SVMA_PLACEMENT_RANDOM 4u	/* PF_RANDOMIZE */
+
+/**
+ * struct svma_placement - what bounds the choice of an address, for one mm, task and kind of system call; bytes
+ * @base: mmap_base or mmap_compat_base
+ * @legacy_base: mmap_legacy_base or mmap_compat_legacy_base
+ * @end: where a search from the bottom up ends: task_size_32bit() or task_size_64bit(0)
+ * @task_size: TASK_SIZE of the task
+ * @flags: SVMA_PLACEMENT_ bits
+ * @reserved: 0
+ */
+struct svma_placement {
+	svma_u64 base;
+	svma_u64 legacy_base;
+	svma_u64 end;
+	svma_u64 task_size;
+	svma_u32 flags;
+	svma_u32 reserved;
+};
+
 /**
  * struct svma_call - a system call that is going on
  * @kind: enum svma_call_kind
  * @state: the core's own
  * @args: see enum svma_call_kind
+ * @placement: of an mmap
  * @searched: result of the last address search inside it
  * @failed: what the last step returned when it failed, else 0
  * @cursor: the core's own
@@ -157,7 +181,8 @@ enum svma_call_kind {
 struct svma_call {
 	svma_u32 kind;
 	svma_u32 state;
-	svma_u64 args[9];
+	svma_u64 args[8];
+	struct svma_placement placement;
 	svma_u64 searched;
 	svma_s64 failed;
 	svma_u64 cursor;
@@ -431,13 +456,14 @@ void svma_core_end(struct svma_shadow *shadow, const struct svma_op *op, const v
 		   struct svma_verdict *verdict);
 
 /**
- * svma_core_search - the kernel searched unmapped space: does the shadow give the same answer?
+ * svma_core_search - the kernel searched unmapped space: where it should have, and with the shadow's answer?
  * @op: SVMA_CORE_SEARCH; result: the address found or -ENOMEM
+ * @where: of the task that searched
  * @call: the system call inside which it happened, or NULL
  * @predicted: the shadow's answer, 0 for -ENOMEM
  */
-void svma_core_search(struct svma_shadow *shadow, const struct svma_op *op, struct svma_call *call,
-		      svma_u64 *predicted, struct svma_verdict *verdict);
+void svma_core_search(struct svma_shadow *shadow, const struct svma_op *op, const struct svma_placement *where,
+		      struct svma_call *call, svma_u64 *predicted, struct svma_verdict *verdict);
 
 /**
  * svma_core_call_step - is the step that is about to begin what the call's arguments imply?

@@ -3,6 +3,7 @@
 
 #include "replay/compare.hpp"
 #include "replay/facts.hpp"
+#include "replay/placement.hpp"
 
 // Always last.
 #include "enforce.hpp"
@@ -12,13 +13,10 @@ namespace {
 
 // include/uapi/asm-generic/mman-common.h, arch/x86/include/uapi/asm/mman.h
 constexpr u64 kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtGrowsDown = 0x01000000;
-constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMap32Bit = 0x40,
-              kMapGrowsDown = 0x100, kMapDenyWrite = 0x800, kMapLocked = 0x2000,
-              kMapNoReserve = 0x4000, kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
+constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMapGrowsDown = 0x100,
+              kMapDenyWrite = 0x800, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
+              kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
 constexpr u64 kMclCurrent = 1, kMclOnFault = 4;
-
-// The highest user address below which mmap() stays unless it is asked for more: 47 bits.
-constexpr u64 kDefaultMapWindow = (u64{1} << 47) - kPageSize;
 
 constexpr u64 page_align(u64 bytes) { return (bytes + kPageSize - 1) & kPageMask; }
 
@@ -84,7 +82,7 @@ CallCheck::State CallCheck::next_step(Step& step) {
   if (is_uffd()) return next_uffd_step(step);
   const bool all = call_.kind == SVMA_CALL_MLOCKALL;
   VirtAddr cursor(call_.cursor);
-  if (!all && (call_.state & kStepped)) {
+  if (!(all && semantics_.mlockall_revisits_merged) && (call_.state & kStepped)) {
     const Vma* const last = space_.find_vma(cursor - 1);
     if (last != nullptr && last->vm_start < cursor) cursor = last->vm_end;
   }
@@ -263,7 +261,6 @@ bool CallCheck::predicts_address(const svma_op& op, u64& address) const {
   const u64 hint = call_.args[0];
   const u64 flags = call_.args[3];
   const u64 length = op.args[1];
-  const u64 task_size = call_.args[7];
   if (flags & (kMapFixed | kMapFixedNoReplace)) {
     address = hint;
     return true;
@@ -271,17 +268,13 @@ bool CallCheck::predicts_address(const svma_op& op, u64& address) const {
   const bool shared = (flags & kMapType) != 2;
   if (shared || (call_.args[6] & SVMA_FILE_OWN_SEARCH)) return false;
   u64 at = hint & kPageMask;
-  if (at != 0 && at < call_.args[8]) at = page_align(call_.args[8]);
-  if (at == 0 || (flags & kMap32Bit)) {
-    address = call_.searched;
-    return call_.searched != 0;
+  if (at != 0 && at < call_.args[7]) at = page_align(call_.args[7]);
+  if (at != 0 && Placement(call_.placement).takes_hint(space_, at, length, flags)) {
+    address = at;
+    return true;
   }
-  const Vma* const above = space_.find_vma(VirtAddr(at));
-  const bool valid = length <= task_size && at <= task_size - length &&
-                     (at > kDefaultMapWindow) == (at + length > kDefaultMapWindow);
-  const bool vacant = above == nullptr || at + length <= space_.vm_start_gap(above).value();
-  address = valid && vacant ? at : call_.searched;
-  return true;
+  address = call_.searched;
+  return at != 0 || call_.searched != 0;
 }
 
 }  // namespace svma

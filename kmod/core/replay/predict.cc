@@ -167,8 +167,14 @@ Vma* Predictor::join_neighbour(AddrRange range, const VmaAttrs& attrs) {
 // there.
 Vma* Predictor::merge_below(AddrRange range, const VmaAttrs& attrs) {
   Vma* prev = nullptr;
-  space_.find_vma_prev(range.start, &prev);
-  return mutated(Mutation::skip_merge) ? nullptr : space_.vma_merge(prev, range, attrs);
+  const Vma* const next = space_.find_vma_prev(range.start, &prev);
+  const bool below = prev != nullptr && prev->vm_end == range.start;
+  const bool above = next != nullptr && next->vm_start == range.end;
+  if ((below && mutated(Mutation::skip_merge_below)) ||
+      (above && mutated(Mutation::skip_merge_above))) {
+    return nullptr;
+  }
+  return space_.vma_merge(prev, range, attrs);
 }
 
 // The two checks of mmap_region() in v6.1. They differ from vma_merge(): a neighbour with any

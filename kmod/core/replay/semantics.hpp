@@ -30,6 +30,11 @@ struct Semantics {
   // Until v5.15, 8d0920bde5eb "mm: remove VM_DENYWRITE".
   bool mmap_keeps_denywrite;
 
+  // mlockall() comes once more to a VMA that has just become part of a merged one above it; before,
+  // it went on behind the merged one. v6.1, 33108b05f31a "mm/mlock: use vma iterator and maple
+  // state instead of vma linked list".
+  bool mlockall_revisits_merged;
+
   // mremap() that grows a VMA where it is may join it with the one above; before, __vma_adjust()
   // only moved its end. v6.0, ca3d76b0aa80 "mm: add merging after mremap resize".
   bool mremap_growth_merges;

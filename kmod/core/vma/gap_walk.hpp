@@ -3,6 +3,7 @@
 // How both searches for unmapped space go through the tree; gap.hpp has the article on the gaps.
 #pragma once
 
+#include "base/mutation.hpp"
 #include "vma/address_space.hpp"
 
 namespace svma {
@@ -15,7 +16,10 @@ class GapWalk {
 
   Vma* vma() const { return vma_; }
   u64 gap_start() const { return GapAugment::vm_end_gap(vma_->list.prev); }
-  u64 gap_end() const { return gaps_.vm_start_gap(vma_); }
+  u64 gap_end() const {
+    if (mutated(Mutation::search_ignores_guard)) return vma_->vm_start.value();
+    return gaps_.vm_start_gap(vma_);
+  }
 
   // Goes down towards the near side as long as `worth` says of the current VMA that gaps on that
   // side of it may still be within the limits.

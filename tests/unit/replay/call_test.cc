@@ -245,7 +245,10 @@ class MmapCall : public CallTest {
   static constexpr VmFlags kFlags = kVmRead | kVmWrite | kVmMayRead | kVmMayWrite | kVmMayExec;
 
   svma_call call(u64 hint, u64 flags) {
-    return make(SVMA_CALL_MMAP, {hint, 2 * kPageSize, kProtReadWrite, flags, 0, 0, 0, kTask});
+    svma_call c = make(SVMA_CALL_MMAP, {hint, 2 * kPageSize, kProtReadWrite, flags});
+    c.placement.end = c.placement.task_size = kTask;
+    c.placement.flags = SVMA_PLACEMENT_TOPDOWN;
+    return c;
   }
   u32 mapped(svma_call& c, u64 address, VmFlags flags = kFlags) {
     return step(c, SVMA_CORE_MMAP, address, 2 * kPageSize, flags, address >> kPageShift);
@@ -287,7 +290,7 @@ TEST_F(MmapCall, Flags_FollowFromProtAndFlags) {
 
 TEST_F(MmapCall, SharedReadOnlyFile_MayNotBeWritten) {
   svma_call c =
-      make(SVMA_CALL_MMAP, {at(3), 2 * kPageSize, kProtRead, 0x11, 7, 0, SVMA_FILE_THERE, kTask});
+      make(SVMA_CALL_MMAP, {at(3), 2 * kPageSize, kProtRead, 0x11, 7, 0, SVMA_FILE_THERE});
   const VmFlags flags = kVmRead | kVmMayRead | kVmMayExec | kVmMayShare;
   EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags, 7), 0u);
   EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags | kVmShared, 7), 1u);

@@ -370,13 +370,16 @@ TEST_F(ShadowTest, Search_OtherAddressThanTheKernel_IsADivergence) {
   live_.add(kBase, kBase + 0x1000, kMapped);
   load();
   svma_op op = make(SVMA_CORE_SEARCH, {0x1000, 0x1000, kBase + 0x10000, 0, 0, 1}, kBase + 0xf000);
+  svma_placement where{};
+  where.base = kBase + 0x10000;
+  where.flags = SVMA_PLACEMENT_TOPDOWN;
   svma_verdict verdict{};
   svma_u64 predicted = 0;
-  svma_core_search(shadow_, &op, nullptr, &predicted, &verdict);
+  svma_core_search(shadow_, &op, &where, nullptr, &predicted, &verdict);
   EXPECT_EQ(predicted, kBase + 0xf000);
-  EXPECT_EQ(verdict.equal, 1u);
+  EXPECT_EQ(verdict.divergent, 0u);
   op.result = kBase + 0xe000;
-  svma_core_search(shadow_, &op, nullptr, &predicted, &verdict);
+  svma_core_search(shadow_, &op, &where, nullptr, &predicted, &verdict);
   ASSERT_EQ(verdict.divergent, 1u);
   EXPECT_EQ(verdict.mismatch[0].field, u32{SVMA_CORE_FIELD_ADDRESS});
 }

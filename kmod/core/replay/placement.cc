@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "replay/placement.hpp"
+
+#include "base/mutation.hpp"
+#include "replay/compare.hpp"
+#include "replay/facts.hpp"
+
+// Always last.
+#include "enforce.hpp"
+
+namespace svma {
+namespace {
+
+constexpr u64 kMap32Bit = 0x40;
+constexpr u64 kMap32BitLow = 0x40000000, kMap32BitHigh = 0x80000000, kMap32BitRandom = 0x02000000;
+
+// The highest user address below which mmap() stays unless it is asked for more: 47 bits.
+constexpr u64 kDefaultMapWindow = (u64{1} << 47) - kPageSize;
+
+// Only hugetlb_get_unmapped_area() aligns as much; align_va_addr= stays below 64 KiB.
+constexpr u64 kHugeAlignMask = (u64{2} << 20) - kPageSize;
+
+}  // namespace
+
+// find_start_end(): the flag means nothing to 32-bit calls.
+bool Placement::low_2gb(u64 map_flags) const {
+  return (map_flags & kMap32Bit) != 0 && !has(SVMA_PLACEMENT_COMPAT);
+}
+
+// hugetlb_get_unmapped_area_topdown() falls back to TASK_UNMAPPED_BASE, a third of the task's own
+// size and not randomised, where all others use mmap_legacy_base.
+AddrRange Placement::bottom_up(const svma_op& search) const {
+  if (search.args[3] >= kHugeAlignMask && has(SVMA_PLACEMENT_TOPDOWN)) {
+    const u64 low = facts_.task_size < kDefaultMapWindow ? facts_.task_size : kDefaultMapWindow;
+    return {VirtAddr((low / 3 + kPageSize - 1) & kPageMask), VirtAddr(low)};
+  }
+  return {VirtAddr(facts_.legacy_base), VirtAddr(facts_.end)};
+}
+
+void Placement::check_limits(const svma_op& search, const svma_call* call,
+                             svma_verdict& verdict) const {
+  const bool mmap = call != nullptr && call->kind == SVMA_CALL_MMAP;
+  const bool huge = search.args[3] >= kHugeAlignMask;
+  const bool low_only = mmap && !huge && low_2gb(call->args[3]);
+  const u64 low = search.args[1];
+  AddrRange expected = {VirtAddr(kPageSize), VirtAddr(facts_.base)};
+  if (low_only) {
+    expected = {VirtAddr(kMap32BitLow), VirtAddr(kMap32BitHigh)};
+    if (has(SVMA_PLACEMENT_RANDOM) && low > kMap32BitLow && low < kMap32BitLow + kMap32BitRandom) {
+      count_fact(verdict, Fact::kAddress);
+      expected.start = VirtAddr(low);
+    }
+  } else if (search.args[5] == 0) {
+    expected = bottom_up(search);
+  }
+  if (mutated(Mutation::search_other_limit)) expected.end = expected.end - kPageSize;
+  const bool topdown = has(SVMA_PLACEMENT_TOPDOWN) && !low_only;
+  if (search.args[5] != 0) compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, topdown, true);
+  compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, expected.start.value(), low);
+  compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, expected.end.value(), search.args[2]);
+}
+
+// arch_get_unmapped_area_topdown() asks mmap_address_hint_valid(), by the size of the *task*;
+// arch_get_unmapped_area() minds the end of its own search.
+bool Placement::takes_hint(const AddressSpace& space, u64 hint, u64 length, u64 map_flags) const {
+  const bool low_only = low_2gb(map_flags);
+  const bool topdown = has(SVMA_PLACEMENT_TOPDOWN) && !low_only;
+  const u64 end = topdown ? facts_.task_size : low_only ? kMap32BitHigh : facts_.end;
+  if (length > end || hint > end - length) return false;
+  if (topdown && (hint > kDefaultMapWindow) != (hint + length > kDefaultMapWindow)) return false;
+  const Vma* const above = space.find_vma(VirtAddr(hint));
+  return above == nullptr || hint + length <= space.vm_start_gap(above).value();
+}
+
+}  // namespace svma

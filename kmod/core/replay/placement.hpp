@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Where the kernel looks for room when it chooses an address, and whether it takes a hint instead:
+// arch/x86/kernel/sys_x86_64.c, arch/x86/mm/mmap.c and arch/x86/mm/hugetlbpage.c in v6.1.
+//
+// Which bases count depends on the system call, not on the program: int $0x80 from 64-bit code is
+// served from the 32-bit bases, and every mm has both pairs.
+//
+//     0                legacy_base            base                    end
+//     |--------------------|-------------------|-----------------------|
+//      <------------- from the top down -------|                        first
+//                          |------- from the bottom up --------------->  when that fails; with the
+//                                                                       legacy layout at once
+//
+// MAP_32BIT in a 64-bit call is searched from the bottom up in [1 GiB, 2 GiB), whose lower end
+// moves up by a random part of 32 MiB each time.
+#pragma once
+
+#include "abi/core_api.h"
+#include "base/types.hpp"
+#include "vma/address_space.hpp"
+
+namespace svma {
+
+class Placement {
+ public:
+  explicit Placement(const svma_placement& facts) : facts_(facts) {}
+
+  // Compares the limits of a search (SVMA_CORE_SEARCH) with those it must have. `call`: the system
+  // call inside which it happened, or NULL.
+  void check_limits(const svma_op& search, const svma_call* call, svma_verdict& verdict) const;
+
+  // Whether a mapping of `length` bytes is put at `hint`, which is not 0 and page-aligned.
+  // `map_flags`: MAP_ flags.
+  bool takes_hint(const AddressSpace& space, u64 hint, u64 length, u64 map_flags) const;
+
+ private:
+  bool has(u32 flag) const { return (facts_.flags & flag) != 0; }
+  bool low_2gb(u64 map_flags) const;
+  AddrRange bottom_up(const svma_op& search) const;
+
+  const svma_placement& facts_;
+};
+
+}  // namespace svma
