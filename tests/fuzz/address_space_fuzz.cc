@@ -416,6 +416,8 @@ class Session {
     const u64 choice = bytes_.next();
     AddrRange to = draw_range();
     if (!source || mm_.map_count() >= kMaxVmas) return;
+    source->attrs.anonymous = (choice & 1) != 0;
+    model_.set_anonymous(index, source->attrs.anonymous);
     const AddrRange source_range = source->range();
     const Vma* const below = AddressSpace::prev(source);
     if (choice & 4) {
@@ -424,15 +426,13 @@ class Session {
       to = {below->vm_end, source->vm_start};
     }
     const PageCount from((choice >> 3) % source->pages().value());
-    const CopyRequest request{.to = to,
-                              .pgoff = source->attrs.vm_pgoff + from,
-                              .anonymous = (choice & 1) != 0,
-                              .keep_source = (choice & 2) != 0};
+    const CopyRequest request{
+        .to = to, .pgoff = source->attrs.vm_pgoff + from, .keep_source = (choice & 2) != 0};
     VmaReserve reserve;
     const bool filled = reserve.fill(1).ok();
     test::NaiveModel copied = model_;
     const auto outcome = copied.copy(index, to.start.value(), to.end.value(), request.pgoff.value(),
-                                     request.anonymous, request.keep_source);
+                                     request.keep_source);
     const bool possible = outcome == test::NaiveModel::Copied::kMerged ||
                           (outcome == test::NaiveModel::Copied::kNew && filled);
     Vma* vma = source;

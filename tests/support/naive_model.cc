@@ -212,13 +212,12 @@ void NaiveModel::set_bounds(std::size_t index, u64 start, u64 end) {
   vmas_[index].end = end;
 }
 
-NaiveModel::Copied NaiveModel::copy(std::size_t index, u64 start, u64 end, u64 pgoff,
-                                    bool anonymous, bool keep) {
+NaiveModel::Copied NaiveModel::copy(std::size_t index, u64 start, u64 end, u64 pgoff, bool keep) {
   if (!free_range(start, end)) return Copied::kOccupied;
   const NaiveVma source = vmas_[index];
   NaiveVma fresh{start, end, source.attrs};
   fresh.attrs.vm_pgoff = PageOffset(pgoff);
-  const bool untouched = anonymous && !source.attrs.anon_vma;
+  const bool untouched = source.attrs.anonymous && !source.attrs.anon_vma;
   if (untouched) fresh.attrs.vm_pgoff = PageOffset(start / kPageSize);
   const bool beside = source.end == start || end == source.start;
   if (!(untouched && keep && beside) && merge(start, end, fresh.attrs)) return Copied::kMerged;

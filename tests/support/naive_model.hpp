@@ -36,6 +36,9 @@ class NaiveModel {
   void erase(std::size_t index) { vmas_.erase(vmas_.begin() + static_cast<long>(index)); }
   void split(std::size_t index, u64 addr);
   void set_flags(std::size_t index, VmFlags flags) { vmas_[index].attrs.vm_flags = flags; }
+  void set_anonymous(std::size_t index, bool anonymous) {
+    vmas_[index].attrs.anonymous = anonymous;
+  }
   bool expand_downwards(std::size_t index, u64 addr);
 
   // How many VMAs more there are between cutting at both ends and removing.
@@ -60,7 +63,7 @@ class NaiveModel {
 
   // What mremap does with the VMA before it unmaps it. `pgoff` is that of the first page copied.
   enum class Copied { kOccupied, kMerged, kNew };
-  Copied copy(std::size_t index, u64 start, u64 end, u64 pgoff, bool anonymous, bool keep);
+  Copied copy(std::size_t index, u64 start, u64 end, u64 pgoff, bool keep);
 
   std::optional<u64> lowest_fit(const UnmappedAreaInfo& info) const;
   std::optional<u64> highest_fit(const UnmappedAreaInfo& info) const;

@@ -630,8 +630,7 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   }
   const PageOffset pgoff =
       mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
-  const CopyRequest request{
-      .to = to, .pgoff = pgoff, .anonymous = vma->attrs.anonymous, .keep_source = dontunmap};
+  const CopyRequest request{.to = to, .pgoff = pgoff, .keep_source = dontunmap};
   const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);
