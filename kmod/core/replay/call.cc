@@ -15,7 +15,7 @@ constexpr u64 kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtGrowsDown = 0x0
 constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMap32Bit = 0x40,
               kMapGrowsDown = 0x100, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
               kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
-constexpr u64 kMclCurrent = 1, kMclOnFault = 4;
+constexpr u64 kMclCurrent = 1, kMclFuture = 2, kMclOnFault = 4;
 
 // The highest user address below which mmap() stays unless it is asked for more: 47 bits.
 constexpr u64 kDefaultMapWindow = (u64{1} << 47) - kPageSize;
@@ -56,7 +56,9 @@ void CallCheck::begin_range() {
   const u64 start = call_.args[0];
   switch (call_.kind) {
     case SVMA_CALL_MLOCKALL:
+      // With MCL_FUTURE alone apply_mlockall_flags() returns before it looks at a VMA.
       call_.end = ~u64{0};
+      if ((call_.args[0] & (kMclCurrent | kMclFuture)) == kMclFuture) call_.cursor = call_.end;
       return;
     case SVMA_CALL_MPROTECT: {
       call_.cursor = start;
