@@ -77,8 +77,9 @@ $(B)/tests/unit-tests: $(call core-test-obj,asan,$(unit-srcs)) $(B)/tests/asan/l
 	@echo "  LD      $@"
 	$(Q)$(CXX) $(core-test-asan) $^ -lgtest -lgtest_main -pthread -o $@
 
-$(B)/tests/address_space_fuzz: $(call core-test-obj,fuzz,tests/fuzz/address_space_fuzz.cc) \
-		$(B)/tests/fuzz/libcore.a
+fuzz-targets := $(patsubst tests/fuzz/%.cc,$(B)/tests/%,$(wildcard tests/fuzz/*_fuzz.cc))
+
+$(fuzz-targets): $(B)/tests/%: $(B)/tests/fuzz/tests/fuzz/%.o $(B)/tests/fuzz/libcore.a
 	@echo "  LD      $@"
 	$(Q)$(CLANGXX) $(core-test-fuzz) -fsanitize=fuzzer,address,undefined $^ -o $@
 
@@ -101,7 +102,7 @@ $(B)/tests/harness-unit-tests: $(harness-unit-objs)
 	@echo "  LD      $@"
 	$(Q)$(CXX) -fsanitize=address,undefined $^ -lgtest -lgtest_main -pthread -o $@
 
-.PHONY: unit fuzz bench bench-containers bench-cost
+.PHONY: unit fuzz $(fuzz-names:%=fuzz-%) bench bench-containers bench-cost
 
 unit: $(B)/tests/unit-tests $(B)/tests/harness-unit-tests ## unit tests of core and harness, under ASan and UBSan
 	@echo "  TEST    $<"
@@ -110,15 +111,21 @@ unit: $(B)/tests/unit-tests $(B)/tests/harness-unit-tests ## unit tests of core 
 	$(Q)$(B)/tests/harness-unit-tests --gtest_output=xml:$(B)/tests/unit-harness.xml --gtest_brief=1 \
 		$(GTEST_ARGS)
 
-fuzz: $(B)/tests/address_space_fuzz ## fuzz the core against a naive model for FUZZ_SECONDS (60)
-	@mkdir -p $(B)/tests/corpus/address_space
-	$(Q)cp -n tests/fuzz/corpus/address_space/* $(B)/tests/corpus/address_space/ 2>/dev/null || true
-	@echo "  FUZZ    $< ($(FUZZ_SECONDS) s)"
-	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=10 -print_final_stats=1 \
-		-artifact_prefix=$(B)/tests/crash- $(B)/tests/corpus/address_space >$(B)/tests/fuzz.log 2>&1 \
-		|| { tail -n 60 $(B)/tests/fuzz.log; exit 1; }
-	$(Q)sed -n 's/^stat::\(number_of_executed_units\|average_exec_per_sec\): */  FUZZ    \1 /p' \
-		$(B)/tests/fuzz.log
+# The targets are tests/fuzz/*_fuzz.cc; each gets its share of the time.
+fuzz-names := $(sort $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc)))
+fuzz-share = $(shell expr $(FUZZ_SECONDS) / $(words $(fuzz-names)))
+
+fuzz: $(fuzz-names:%=fuzz-%) ## fuzz the core against a naive model and a naive kernel for FUZZ_SECONDS (60)
+
+$(fuzz-names:%=fuzz-%): fuzz-%: $(B)/tests/%_fuzz
+	@mkdir -p $(B)/tests/corpus/$*
+	$(Q)cp -n tests/fuzz/corpus/$*/* $(B)/tests/corpus/$*/ 2>/dev/null || true
+	@echo "  FUZZ    $< ($(fuzz-share) s)"
+	$(Q)$< -max_total_time=$(fuzz-share) -max_len=1024 -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=$(B)/tests/crash-$*- $(B)/tests/corpus/$* >$(B)/tests/fuzz-$*.log 2>&1 \
+		|| { tail -n 60 $(B)/tests/fuzz-$*.log; exit 1; }
+	$(Q)sed -n 's/^stat::\(number_of_executed_units\|average_exec_per_sec\|comparisons\): */  FUZZ    \1 /p' \
+		$(B)/tests/fuzz-$*.log
 
 bench: ## speed of the core against other containers, and what the module costs a guest
 	+$(Q)$(SUBMAKE) bench-containers

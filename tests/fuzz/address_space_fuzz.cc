@@ -3,13 +3,16 @@
 // libFuzzer: bytes become operations on an AddressSpace and on the naive model. After every
 // operation both are compared whole and the verifier runs. Some operations are tried with their
 // first allocation failing, then their second, and so on until none fails. Everything stays within
-// kPages pages, so that operations meet each other.
+// kPages pages, so that operations meet each other. The last byte says by which GapRule the space
+// is searched, so that adding the second rule did not change what older inputs do.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
+#include <sstream>
 #include <string>
 
+#include "fuzz_input.hpp"
 #include "naive_model.hpp"
 #include "os_services.hpp"
 #include "vma/address_space.hpp"
@@ -27,27 +30,15 @@ constexpr u64 kGuardPages = 5;     // small, so that guard gaps matter
 constexpr unsigned kMaxVmas = 48;  // bounds the time for one input
 constexpr unsigned kTasks = 3;     // that look up through caches of their own
 
-// The input, byte by byte; behind its end come zeros.
-class Bytes {
- public:
-  Bytes(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
-  bool empty() const { return size_ == 0; }
-  u64 next() {
-    if (size_ == 0) return 0;
-    --size_;
-    return *data_++;
-  }
-  u64 below(u64 limit) { return next() % limit; }
+using test::Bytes;
 
- private:
-  const std::uint8_t* data_;
-  std::size_t size_;
-};
+// Of the whole run. A fuzzer that has compared nothing has failed.
+test::ComparisonCount comparisons;
 
 class Session {
  public:
-  explicit Session(Bytes bytes)
-      : bytes_(bytes), mm_(kGuardPages * kPageSize), model_(kGuardPages * kPageSize) {}
+  Session(Bytes bytes, GapRule rule)
+      : bytes_(bytes), mm_(kGuardPages * kPageSize, rule), model_(kGuardPages * kPageSize) {}
 
   ~Session() {
     test::fail_allocation(0);
@@ -416,6 +407,8 @@ class Session {
     const u64 choice = bytes_.next();
     AddrRange to = draw_range();
     if (!source || mm_.map_count() >= kMaxVmas) return;
+    source->attrs.anonymous = (choice & 1) != 0;
+    model_.set_anonymous(index, source->attrs.anonymous);
     const AddrRange source_range = source->range();
     const Vma* const below = AddressSpace::prev(source);
     if (choice & 4) {
@@ -424,15 +417,13 @@ class Session {
       to = {below->vm_end, source->vm_start};
     }
     const PageCount from((choice >> 3) % source->pages().value());
-    const CopyRequest request{.to = to,
-                              .pgoff = source->attrs.vm_pgoff + from,
-                              .anonymous = (choice & 1) != 0,
-                              .keep_source = (choice & 2) != 0};
+    const CopyRequest request{
+        .to = to, .pgoff = source->attrs.vm_pgoff + from, .keep_source = (choice & 2) != 0};
     VmaReserve reserve;
     const bool filled = reserve.fill(1).ok();
     test::NaiveModel copied = model_;
     const auto outcome = copied.copy(index, to.start.value(), to.end.value(), request.pgoff.value(),
-                                     request.anonymous, request.keep_source);
+                                     request.keep_source);
     const bool possible = outcome == test::NaiveModel::Copied::kMerged ||
                           (outcome == test::NaiveModel::Copied::kNew && filled);
     Vma* vma = source;
@@ -504,6 +495,11 @@ class Session {
     const u64 align = bytes_.next();
     info.align_mask = align & 1 ? 0 : ((kPageSize << (align >> 1) % 5) - 1) & kPageMask;
     info.align_offset = (align >> 4) * kPageSize;
+    if (mm_.gap_rule() == GapRule::kHoles) {
+      require_same(mm_.unmapped_area(info), model_.lowest_in_holes(info), info);
+      require_same(mm_.unmapped_area_topdown(info), model_.highest_in_holes(info), info);
+      return;
+    }
     check_search(mm_.unmapped_area(info), model_.lowest_fit(info), info);
     check_search(mm_.unmapped_area_topdown(info), model_.highest_fit(info), info);
   }
@@ -515,11 +511,23 @@ class Session {
       require(!found.ok() || model_.fits_at(found->value(), info), "search: found no gap");
       return;
     }
-    require(found.ok() == expected.has_value(), "search: result differs");
-    require(!found.ok() || found->value() == *expected, "search: address differs");
+    require_same(found, expected, info);
+  }
+
+  void require_same(Result<VirtAddr> found, std::optional<u64> expected,
+                    const UnmappedAreaInfo& info) {
+    if (found.ok() == expected.has_value() && (!found.ok() || found->value() == *expected)) return;
+    std::ostringstream why;
+    why << std::hex << "search for " << info.length << " in " << info.low_limit.value() << '-'
+        << info.high_limit.value() << ", mask " << info.align_mask << ", offset "
+        << info.align_offset << ": core " << (found.ok() ? found->value() : 0) << ", model "
+        << expected.value_or(0) << '\n'
+        << model_.to_string();
+    die(why.str());
   }
 
   void compare() {
+    ++comparisons;
     const std::string differs = difference(mm_, model_);
     if (!differs.empty()) die(differs);
     VerifyReport report;
@@ -545,6 +553,8 @@ class Session {
 }  // namespace svma
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  svma::Session(svma::Bytes(data, size)).run();
+  const svma::GapRule rule =
+      size != 0 && (data[size - 1] & 1) ? svma::GapRule::kHoles : svma::GapRule::kLessGuardGap;
+  svma::Session(svma::test::Bytes(data, size), rule).run();
   return 0;
 }

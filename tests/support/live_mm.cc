@@ -36,10 +36,11 @@ void FakeLive::count() {
 }  // namespace svma::test
 
 extern "C" int svma_os_live_find(const void* mm, svma_u64 addr, svma_live_vma* out) {
-  for (const svma_live_vma& vma : static_cast<const svma::test::FakeLive*>(mm)->vmas) {
+  const auto* const live = static_cast<const svma::test::FakeLive*>(mm);
+  for (const svma_live_vma& vma : live->vmas) {
     if (vma.end <= addr) continue;
     *out = vma;
-    out->anonymous = vma.file == 0;
+    if (!live->says_anonymous) out->anonymous = vma.file == 0;
     return 0;
   }
   return -ENOENT;

@@ -70,6 +70,7 @@ VmaAttrs MapFixture::anonymous(VirtAddr start, VmFlags flags) const {
   VmaAttrs attrs;
   attrs.vm_flags = flags;
   attrs.vm_pgoff = PageOffset(start.page_number());
+  attrs.anonymous = true;
   return attrs;
 }
 

@@ -124,6 +124,16 @@ void NaiveModel::munmap(u64 start, u64 end) {
   vmas_ = kept;
 }
 
+bool NaiveModel::joins_below(const NaiveVma& neighbour, const VmaAttrs& attrs) {
+  return alike(neighbour, attrs) && anon_vma_fits(neighbour, attrs) &&
+         neighbour.attrs.vm_pgoff.value() + neighbour.pages() == attrs.vm_pgoff.value();
+}
+
+bool NaiveModel::joins_above(const NaiveVma& neighbour, const VmaAttrs& attrs, u64 pages) {
+  return alike(neighbour, attrs) && anon_vma_fits(neighbour, attrs) &&
+         attrs.vm_pgoff.value() + pages == neighbour.attrs.vm_pgoff.value();
+}
+
 bool NaiveModel::merge(u64 start, u64 end, const VmaAttrs& attrs) {
   // What lies under the range now, if anything, and what would touch it at both sides. The rest of
   // a VMA that the range is cut out of is not a neighbour to join: the caller's attributes differ
@@ -137,11 +147,8 @@ bool NaiveModel::merge(u64 start, u64 end, const VmaAttrs& attrs) {
     if (vma.end == start) left = vma;
     if (vma.start == end) right = vma;
   }
-  const u64 pgoff = attrs.vm_pgoff.value();
-  bool join_left = left && alike(*left, attrs) && anon_vma_fits(*left, attrs) &&
-                   left->attrs.vm_pgoff.value() + left->pages() == pgoff;
-  bool join_right = right && alike(*right, attrs) && anon_vma_fits(*right, attrs) &&
-                    pgoff + (end - start) / kPageSize == right->attrs.vm_pgoff.value();
+  const bool join_left = left && joins_below(*left, attrs);
+  bool join_right = right && joins_above(*right, attrs, (end - start) / kPageSize);
   if (join_left && join_right && left->attrs.anon_vma && right->attrs.anon_vma &&
       left->attrs.anon_vma != right->attrs.anon_vma) {
     join_right = false;
@@ -212,13 +219,12 @@ void NaiveModel::set_bounds(std::size_t index, u64 start, u64 end) {
   vmas_[index].end = end;
 }
 
-NaiveModel::Copied NaiveModel::copy(std::size_t index, u64 start, u64 end, u64 pgoff,
-                                    bool anonymous, bool keep) {
+NaiveModel::Copied NaiveModel::copy(std::size_t index, u64 start, u64 end, u64 pgoff, bool keep) {
   if (!free_range(start, end)) return Copied::kOccupied;
   const NaiveVma source = vmas_[index];
   NaiveVma fresh{start, end, source.attrs};
   fresh.attrs.vm_pgoff = PageOffset(pgoff);
-  const bool untouched = anonymous && !source.attrs.anon_vma;
+  const bool untouched = source.attrs.anonymous && !source.attrs.anon_vma;
   if (untouched) fresh.attrs.vm_pgoff = PageOffset(start / kPageSize);
   const bool beside = source.end == start || end == source.start;
   if (!(untouched && keep && beside) && merge(start, end, fresh.attrs)) return Copied::kMerged;
@@ -262,6 +268,53 @@ std::optional<u64> NaiveModel::highest_fit(const UnmappedAreaInfo& info) const {
     const u64 high = std::min(gap.end, info.high_limit.value());
     if (low > high || high - low < room) continue;
     return align_down(high - info.length, info);
+  }
+  return std::nullopt;
+}
+
+std::vector<NaiveModel::Hole> NaiveModel::holes() const {
+  std::vector<Hole> holes;
+  u64 at = 0;
+  for (const NaiveVma& vma : vmas_) {
+    if (vma.start > at) holes.push_back({at, vma.start, guarded_start(vma)});
+    at = vma.end;
+  }
+  holes.push_back({at, ~u64{0}, ~u64{0}});
+  return holes;
+}
+
+std::optional<u64> NaiveModel::lowest_in_holes(const UnmappedAreaInfo& info) const {
+  const u64 room = info.length + info.align_mask;
+  const u64 limit = info.high_limit.value();
+  for (const Hole& hole : holes()) {
+    const u64 low = std::max(hole.start, info.low_limit.value());
+    const u64 high = std::min(hole.end, limit);
+    if (low >= high || high - low < room) continue;
+    const u64 at = aligned(low, info) ? low : align_down(low, info) + period(info);
+    // The worst loss to alignment counts as used, though it was used already: so does the kernel.
+    if (hole.guard < hole.end && at + room - 1 > hole.guard) continue;
+    return at;
+  }
+  return std::nullopt;
+}
+
+// The highest hole that is long enough and begins low enough is the only one looked at. If the
+// lower limit takes from it what is needed, there is no answer; if it is a stack's guard gap that
+// does, everything is asked again below that.
+std::optional<u64> NaiveModel::highest_in_holes(const UnmappedAreaInfo& info) const {
+  const u64 room = info.length + info.align_mask;
+  const u64 low = info.low_limit.value();
+  std::vector<Hole> downwards = holes();
+  std::reverse(downwards.begin(), downwards.end());
+  for (u64 high = info.high_limit.value(); low + 1 < high && room <= high;) {
+    const auto candidate = std::find_if(downwards.begin(), downwards.end(), [&](const Hole& hole) {
+      return hole.end - hole.start >= room && hole.start <= high - room;
+    });
+    if (candidate == downwards.end()) return std::nullopt;
+    if (candidate->end < low || candidate->end - low < room) return std::nullopt;
+    const u64 top = std::min(candidate->end, high);
+    if (candidate->guard >= top) return align_down(top - info.length, info);
+    high = candidate->guard;
   }
   return std::nullopt;
 }

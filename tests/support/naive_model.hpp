@@ -36,6 +36,10 @@ class NaiveModel {
   void erase(std::size_t index) { vmas_.erase(vmas_.begin() + static_cast<long>(index)); }
   void split(std::size_t index, u64 addr);
   void set_flags(std::size_t index, VmFlags flags) { vmas_[index].attrs.vm_flags = flags; }
+  void set_attrs(std::size_t index, const VmaAttrs& attrs) { vmas_[index].attrs = attrs; }
+  void set_anonymous(std::size_t index, bool anonymous) {
+    vmas_[index].attrs.anonymous = anonymous;
+  }
   bool expand_downwards(std::size_t index, u64 addr);
 
   // How many VMAs more there are between cutting at both ends and removing.
@@ -46,6 +50,11 @@ class NaiveModel {
   // The range, mapped or not, gets `attrs` and is then joined with each neighbour that fits. If
   // none does, nothing changes. RETURNS: whether it was joined.
   bool merge(u64 start, u64 end, const VmaAttrs& attrs);
+
+  // Whether a range that gets `attrs` may be joined with `neighbour`, which ends where the range
+  // starts, or starts where it ends.
+  static bool joins_below(const NaiveVma& neighbour, const VmaAttrs& attrs);
+  static bool joins_above(const NaiveVma& neighbour, const VmaAttrs& attrs, u64 pages);
 
   // vma_expand over the VMA above (if `over_next`) to `start`, `end`.
   void expand(std::size_t index, u64 start, u64 end, u64 pgoff, bool over_next);
@@ -60,15 +69,23 @@ class NaiveModel {
 
   // What mremap does with the VMA before it unmaps it. `pgoff` is that of the first page copied.
   enum class Copied { kOccupied, kMerged, kNew };
-  Copied copy(std::size_t index, u64 start, u64 end, u64 pgoff, bool anonymous, bool keep);
+  Copied copy(std::size_t index, u64 start, u64 end, u64 pgoff, bool keep);
 
   std::optional<u64> lowest_fit(const UnmappedAreaInfo& info) const;
   std::optional<u64> highest_fit(const UnmappedAreaInfo& info) const;
   bool fits_at(u64 addr, const UnmappedAreaInfo& info) const;
 
+  // The same as the kernel searches since v6.1, hole by hole: guard gaps are only asked about once
+  // a hole is found (GapRule::kHoles, what follows from it is told in vma/empty_area.cc).
+  std::optional<u64> lowest_in_holes(const UnmappedAreaInfo& info) const;
+  std::optional<u64> highest_in_holes(const UnmappedAreaInfo& info) const;
+
   // Whether the ends of gaps do not rise with their addresses, because a guard gap reaches below
   // the VMA beneath a stack. The search of v5.10 may then miss gaps (unmapped_area.cc).
   bool gap_ends_out_of_order() const;
+
+  // Where `vma` begins, and below it the guard gap if it is a stack.
+  u64 guarded_start(const NaiveVma& vma) const;
 
   // total, data, exec, stack, locked: counted afresh.
   Accounting count() const;
@@ -81,8 +98,13 @@ class NaiveModel {
     u64 end;
   };
   std::vector<Gap> gaps() const;
+  struct Hole {
+    u64 start;
+    u64 end;    // exclusive; of the last one, which ends nowhere, the highest number
+    u64 guard;  // where the guard gap of a stack above begins, else the end
+  };
+  std::vector<Hole> holes() const;
   void inherit(VmaAttrs& heir, const VmaAttrs& from) const;
-  u64 guarded_start(const NaiveVma& vma) const;
 
   std::vector<NaiveVma> vmas_;
   u64 stack_guard_gap_;

@@ -59,6 +59,9 @@ void apply(const std::string& word, VmaAttrs& attrs) {
     attrs.anon_singular = false;
   } else if (word == "f" || word == "g") {
     attrs.file = static_cast<u64>(last);
+    attrs.anonymous = false;
+  } else if (word == "driver" || word == "zero") {
+    attrs.anonymous = word == "zero";
   } else if (starts_with(word, "pol")) {
     attrs.vm_policy = static_cast<u32>(last - '0');
   } else if (starts_with(word, "uffd")) {
@@ -226,13 +229,10 @@ int SituationFixture::copy(const Words& words) {
   Vma* const source = named(words.at(1));
   CopyRequest request{.to = range(words.at(2)), .pgoff = source->attrs.vm_pgoff};
   request.pgoff = request.pgoff + PageCount(number(words, "from=", 0));
-  request.anonymous = source->attrs.file == 0;
   Vma* source_after = source;
   for (std::size_t i = 3; i < words.size(); ++i) {
     if (words[i] == "keep") {
       request.keep_source = true;
-    } else if (words[i] == "driver" || words[i] == "zero") {
-      request.anonymous = words[i] == "zero";
     } else if (starts_with(words[i], "self=")) {
       source_after = named(words[i].substr(5));
     } else if (!starts_with(words[i], "from=") && !starts_with(words[i], "reserve=")) {

@@ -11,7 +11,9 @@
 //            account down pkey hugepage, with '!' before one that is taken away
 //     anon_vma  X* Y* Z*: the VMA's chain has one entry; X~ Y~ Z~: a longer one, as after fork;
 //            av0: none
-//     others f g: two files; pol1 pol2, uffd1, name1 name2, none is pol0 ...; close: vm_ops->close
+//     files  f g: two files; zero behind one: /dev/zero, which is anonymous; driver: neither a file
+//            nor anonymous, as the vdso
+//     others pol1 pol2, uffd1, name1 name2, none is pol0 ...; close: vm_ops->close
 //     exists offset off+N, off-N: from where it would be; pgoff=N: exactly that
 //   operation
 //     merge:C ..RRR. [words]   vma_merge() on a hole for anonymous memory with these words. C is
@@ -23,11 +25,9 @@
 //     expand A AAAA.. [B]      vma_expand(): the same, B is the next VMA
 //     grow A ..|               expand_downwards() to an address in the page of the bar
 //     munmap .UU. [max=N]      do_munmap(); N is the limit on map_count
-//     copy A ..RR. [from=N] [keep] [driver|zero] [self=B]
-//                              copy_vma(): A from its page N (0) on is copied to that range. A is
-//                              anonymous if it has no file, unless it is a driver's without (the
-//                              vdso), or has one (/dev/zero). keep: the source is kept.
-//                              self=B: the source is afterwards a part of B
+//     copy A ..RR. [from=N] [keep] [self=B]
+//                              copy_vma(): A from its page N (0) on is copied to that range. keep:
+//                              the source is kept. self=B: the source is afterwards a part of B
 //     flags A words            set_flags()
 //                              any of them: reserve=N, with so many VMAs in reserve
 //   page offsets   "0 4"       one for each VMA afterwards, in pages from the first character of

@@ -16,7 +16,7 @@ constexpr u64 kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtGrowsDown = 0x0
 constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMapGrowsDown = 0x100,
               kMapDenyWrite = 0x800, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
               kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
-constexpr u64 kMclCurrent = 1, kMclOnFault = 4;
+constexpr u64 kMclCurrent = 1, kMclFuture = 2, kMclOnFault = 4;
 
 constexpr u64 page_align(u64 bytes) { return (bytes + kPageSize - 1) & kPageMask; }
 
@@ -54,7 +54,9 @@ void CallCheck::begin_range() {
   const u64 start = call_.args[0];
   switch (call_.kind) {
     case SVMA_CALL_MLOCKALL:
+      // With MCL_FUTURE alone apply_mlockall_flags() returns before it looks at a VMA.
       call_.end = ~u64{0};
+      if ((call_.args[0] & (kMclCurrent | kMclFuture)) == kMclFuture) call_.cursor = call_.end;
       return;
     case SVMA_CALL_MPROTECT: {
       call_.cursor = start;

@@ -37,9 +37,55 @@ PageOffset pgoff_at(const Vma& vma, VirtAddr addr) {
   return vma.attrs.vm_pgoff + PageCount((addr - vma.vm_start) >> kPageShift);
 }
 
+// No user address reaches this, with five levels of page tables either.
+constexpr u64 kUserEnd = u64{1} << 56;
+
+constexpr bool is_aligned(u64 bytes) { return (bytes & ~kPageMask) == 0; }
+
+constexpr bool is_range(u64 start, u64 end) {
+  return start < end && is_aligned(start) && is_aligned(end);
+}
+
+constexpr bool is_user_range(u64 start, u64 end) { return end <= kUserEnd && is_range(start, end); }
+
+constexpr bool is_user_extent(u64 start, u64 length) {
+  return length <= kUserEnd && start <= kUserEnd && is_user_range(start, start + length);
+}
+
+// Whether the kernel may have called the function with such arguments. The algorithms of vma/ take
+// their callers' duties as done, so nothing else may get to them.
+bool is_plausible(const svma_op& op) {
+  const u64* const args = op.args;
+  switch (op.kind) {
+    case SVMA_CORE_MMAP:
+    case SVMA_CORE_BRK:
+      return is_user_extent(args[0], args[1]);
+    case SVMA_CORE_MUNMAP:
+    case SVMA_CORE_MPROTECT:
+    case SVMA_CORE_MLOCK:
+    case SVMA_CORE_MODIFY:
+      return is_user_range(args[0], args[1]);
+    case SVMA_CORE_MADVISE:  // both reach as far as the caller said, mapped or not
+    case SVMA_CORE_MBIND:
+      return is_range(args[0], args[1]);
+    case SVMA_CORE_MREMAP_MOVE:  // a length of 0 doubles a shared mapping
+      return is_user_extent(args[4], args[3]) &&
+             (is_user_extent(args[1], args[2]) || (args[2] == 0 && is_aligned(args[1])));
+    case SVMA_CORE_MREMAP_EXPAND:  // the new length is what the caller said, too
+      return is_aligned(args[0]) && is_aligned(args[2]);
+    case SVMA_CORE_STACK_SHIFT:
+      return is_aligned(args[1]);
+    case SVMA_CORE_INSERT:
+      return is_user_range(op.vma.start, op.vma.end);
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 Status Predictor::apply(const svma_op& op, Touched& touched) {
+  if (!is_plausible(op)) return Status::error(kEOPNOTSUPP);
   switch (op.kind) {
     case SVMA_CORE_MMAP:
       return mmap(op, touched);
@@ -590,6 +636,7 @@ Status Predictor::mbind(const svma_op& op, Touched& touched) {
   if (vma == nullptr) return kOk;
   const AddrRange part{vma->vm_start > call.start ? vma->vm_start : call.start,
                        vma->vm_end < call.end ? vma->vm_end : call.end};
+  if (part.empty()) return kOk;
   touched.add(part);
   const u32 policy = static_cast<u32>(op.args[2]);
   if (vma->attrs.vm_policy == policy || mutated(Mutation::mbind_ignored)) return kOk;
@@ -651,7 +698,7 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   touched.add(to);
   touched.add(from);
   Vma* vma = space_.find_vma(from.start);
-  if (vma == nullptr || vma->vm_start > from.start) return kOk;
+  if (vma == nullptr || vma->vm_start > from.start || vma->vm_end < from.end) return kOk;
   const bool too_many = op.map_count_limit < 3 || space_.map_count() >= op.map_count_limit - 3;
   if (is_error(op.result)) {
     explain_failure(op, !too_many);
@@ -671,7 +718,6 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
       mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
   const CopyRequest request{.to = to,
                             .pgoff = pgoff,
-                            .anonymous = vma->attrs.anonymous,
                             .keep_source = dontunmap && semantics_.dontunmap_isolates_source};
   const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
@@ -721,10 +767,11 @@ Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
   if (mutated(Mutation::mremap_expand_short) && end - kPageSize > vma->vm_end) {
     end = end - kPageSize;
   }
-  if (end < vma->vm_end) return kOk;  // the length wraps around
+  // Behind the end of user space, or wrapped around: nothing grows.
+  const bool possible = end > vma->vm_end && end.value() <= op.args[3] && end.value() <= kUserEnd;
+  touched.add({vma->vm_start, possible ? end : vma->vm_end});
+  if (!possible || op.args[1] != vma->vm_end - addr) return kOk;
   const AddrRange extension{vma->vm_end, end};
-  touched.add({vma->vm_start, end});
-  if (op.args[1] != vma->vm_end - addr || end.value() > op.args[3]) return kOk;
   if (space_.find_vma_intersection(extension) != nullptr) return kOk;
   if (op.steps & SVMA_STEP_NO_MEMORY) {
     count_fact(Fact::kResource);
@@ -798,8 +845,10 @@ Status Predictor::stack_shift(const svma_op& op, Touched& touched) {
   if (vma == nullptr) return kOk;
   const AddrRange old_range{vma->vm_start, vma->vm_end};
   const AddrRange new_range{old_range.start - op.args[1], old_range.end - op.args[1]};
+  if (op.args[1] > old_range.start.value()) return Status::error(kEOPNOTSUPP);
   touched.add({new_range.start, old_range.end});
-  if (op.result != 0) return kOk;
+  // Something is in the way: predicted -EFAULT, and if the kernel moved it, the comparison tells.
+  if (op.result != 0 || space_.find_vma(new_range.start) != vma) return kOk;
   space_.set_bounds(vma, {new_range.start, old_range.end}, vma->attrs.vm_pgoff);
   space_.set_bounds(vma, new_range, vma->attrs.vm_pgoff);
   return kOk;

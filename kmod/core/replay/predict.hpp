@@ -23,7 +23,7 @@ class Predictor {
       : semantics_(*shadow.semantics_), space_(shadow.space_), mm_(mm), verdict_(verdict) {}
 
   // -ENOMEM: the pool ran empty and nothing was changed; -EOPNOTSUPP: no prediction for this
-  // operation.
+  // operation, or its arguments are none that the kernel could have called it with.
   Status apply(const svma_op& op, Touched& touched);
 
  private:

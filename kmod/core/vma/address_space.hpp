@@ -71,11 +71,8 @@ struct PgtableBounds {
 
 // What copy_vma() is to do, see there.
 struct CopyRequest {
-  AddrRange to;      // free, not empty, page-aligned
-  PageOffset pgoff;  // of the first page that moves, where it is now
-  // vma_is_anonymous(): vm_ops is null. That is not "no file": a private mapping of /dev/zero has
-  // one and is anonymous; the vdso has none and is not.
-  bool anonymous = false;
+  AddrRange to;              // free, not empty, page-aligned
+  PageOffset pgoff;          // of the first page that moves, where it is now
   bool keep_source = false;  // MREMAP_DONTUNMAP
 };
 

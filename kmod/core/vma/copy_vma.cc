@@ -25,7 +25,7 @@ Result<Vma*> AddressSpace::copy_vma(Vma** vma, const CopyRequest& request, VmaRe
   const AddrRange source_range = source->range();  // the merge may free the source
   VmaAttrs attrs = source->attrs;
   attrs.vm_pgoff = request.pgoff;
-  const bool faulted_in_anon_vma = !request.anonymous || attrs.anon_vma != 0;
+  const bool faulted_in_anon_vma = !attrs.anonymous || attrs.anon_vma != 0;
   if (!faulted_in_anon_vma) attrs.vm_pgoff = PageOffset(to.start.page_number());
 
   Vma* prev = nullptr;

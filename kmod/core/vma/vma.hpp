@@ -71,7 +71,7 @@ struct VmaAttrs {
   bool has_close = false;      // vm_ops->close exists: never merged
   bool anon_singular = false;  // the anon_vma chain has exactly one entry; false when it has none
   // vma_is_anonymous(): no vm_ops. Not the same as `file == 0`: a private mapping of /dev/zero is
-  // anonymous and keeps its file (drivers/char/mem.c mmap_zero()).
+  // anonymous and keeps its file (drivers/char/mem.c mmap_zero()), the vdso has none and is not.
   bool anonymous = false;
   // vm_ops->may_split allows multiples of 1 << split_shift only; 0: any page, 63: none.
   u8 split_shift = 0;

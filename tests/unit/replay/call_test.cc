@@ -180,6 +180,16 @@ TEST_F(CallTest, Mlockall_PassesHolesAndTakesWholeVmas) {
   EXPECT_EQ(end(call, 0), 0u);
 }
 
+// Found by the fuzzer: this one is about mappings to come.
+TEST_F(CallTest, Mlockall_FutureOnly_HasNoSteps) {
+  map(0, 4);
+  svma_call call = make(SVMA_CALL_MLOCKALL, {2});
+  EXPECT_EQ(end(call, 0), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped), 1u);
+  svma_call on_fault = make(SVMA_CALL_MLOCKALL, {2 | 4});
+  EXPECT_EQ(end(on_fault, 0), 0u);
+}
+
 TEST_F(CallTest, Mlockall_LeavesOneOut_Differs) {
   map(0, 4);
   map(10, 4);

@@ -477,6 +477,67 @@ TEST_F(ShadowTest, StackGrowth_OnePage_MovesStartAndOffset) {
   }));
 }
 
+// The caller may say any new length, and a move that fails ends there.
+TEST_F(ShadowTest, MremapExpand_LengthBeyondAllAddresses_ChangesNothing) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  for (const svma_u64 length : {~0xfffull, ~0xfffull - kBase, svma_u64{1} << 60}) {
+    expect_equal(
+        apply(make(SVMA_CORE_MREMAP_EXPAND, {kBase, 0x2000, length, svma_u64{1} << 47}), [] {}));
+  }
+}
+
+TEST_F(ShadowTest, Madvise_ToTheEndOfAllAddresses_ReachesTheLastVma) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase, ~0xfffull, 10}),
+                     [&] { live_.vmas[0].flags |= kVmDontCopy; }));
+}
+
+// Found by the fuzzer: the algorithms below take their callers' duties as done.
+TEST_F(ShadowTest, End_ArgumentsThatNoKernelHas_AreNotPredicted) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  load();
+  const svma_op ops[] = {
+      make(SVMA_CORE_MMAP, {~0xfffull, 0x2000, kAsked, 0}),
+      make(SVMA_CORE_MMAP, {kBase, 0, kAsked, 0}),
+      make(SVMA_CORE_BRK, {kBase + 1, 0x1000, kPrivate, SVMA_CORE_NO_VMA}),
+      make(SVMA_CORE_MUNMAP, {kBase + 0x2000, kBase + 0x1000}),
+      make(SVMA_CORE_MPROTECT, {kBase + 0x10, kBase + 0x1000, kReadOnly}),
+      make(SVMA_CORE_MLOCK, {kBase, kBase, kMapped | kVmLocked}),
+      make(SVMA_CORE_MODIFY, {kBase, kBase + 0x1001, kMapped, 9, 0, 0}),
+      make(SVMA_CORE_MREMAP_MOVE, {kBase, kBase, 0x1000, 0, kBase + 0x8000, 1}),
+      make(SVMA_CORE_STACK_SHIFT, {kBase, kBase + 0x1000}),
+      make(SVMA_CORE_INSERT, {0}),
+  };
+  for (const svma_op& op : ops) {
+    svma_verdict verdict{};
+    svma_core_begin(shadow_, &op, &live_, &verdict);
+    svma_core_end(shadow_, &op, &live_, &verdict);
+    EXPECT_EQ(verdict.unmodelled, 1) << "operation " << op.kind;
+    EXPECT_EQ(verdict.suspect, 1) << "operation " << op.kind;
+    EXPECT_EQ(verdict.divergent, 0u) << "operation " << op.kind;
+    expect_invariants();
+  }
+}
+
+// AAAA.SSSS: there is no room two pages further down, nor for a copy of more than there is.
+TEST_F(ShadowTest, End_SuccessThatTheLayoutForbids_ChangesNothing) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  live_.add(kBase + 0x5000, kBase + 0x9000, kStack);
+  load();
+  expect_equal(apply(make(SVMA_CORE_STACK_SHIFT, {kBase + 0x5000, 0x2000}), [] {}));
+  expect_equal(apply(
+      make(SVMA_CORE_MREMAP_MOVE, {kBase, kBase + 0x1000, 0x4000, 0x4000, kBase + 0x20000, 1}),
+      [] {}));
+  svma_op op = make(SVMA_CORE_MBIND, {kBase + 0x4000, kBase + 0x5000, 5});
+  op.vma.start = kBase;
+  svma_verdict verdict{};
+  svma_core_end(shadow_, &op, &live_, &verdict);
+  EXPECT_EQ(verdict.divergent, 0u);
+  expect_invariants();
+}
+
 TEST_F(ShadowTest, Fork_DontCopyAndLocked_StayBehind) {
   live_.add(kBase, kBase + 0x1000, kMapped | 0x2000);
   live_.add(kBase + 0x2000, kBase + 0x3000, kMapped | 0x20000);
