@@ -376,9 +376,9 @@ static int on_munmap(struct kretprobe_instance *ri, struct pt_regs *regs)
 	struct svma_op op = { .kind = SVMA_CORE_MUNMAP };
 	const struct vm_area_struct *first;
 
-	if (!is_tracked(args.mm))
+	/* Some kernels look only inside whether the range makes sense and there is anything to unmap. */
+	if (!is_tracked(args.mm) || !PAGE_ALIGNED(args.start) || args.start >= args.end || args.end > TASK_SIZE)
 		return 1;
-	/* Some kernels look only inside whether there is anything to unmap. */
 	first = svma_live_next_vma(args.mm, args.start);
 	if (!first || first->vm_start >= args.end)
 		return 1;

@@ -339,13 +339,13 @@ class Faithful : public test::KernelProbes {
     if (suspect_) return;
     svma_verdict verdict{};
     svma_u64 predicted = 0;
-    svma_core_search(shadow_->get(), &op, in_call_ ? &call_ : nullptr, &predicted, &verdict);
+    svma_core_search(shadow_->get(), &op, nullptr, in_call_ ? &call_ : nullptr, &predicted, &verdict);
     judge(verdict, op);
     svma_op wrong = op;
     wrong.result =
         op.result < 0 ? static_cast<i64>(kBase) : op.result + static_cast<i64>(kPageSize);
     svma_verdict noticed{};
-    svma_core_search(shadow_->get(), &wrong, nullptr, &predicted, &noticed);
+    svma_core_search(shadow_->get(), &wrong, nullptr, nullptr, &predicted, &noticed);
     require_only(noticed, SVMA_CORE_FIELD_ADDRESS, wrong);
   }
   void faulted(const svma_live_vma& vma) override {
@@ -1014,7 +1014,12 @@ class Chaos : public test::KernelProbes {
     draw_op();
     if (choice & 8) svma_core_call_step(shadow_->get(), &call, &op_, &verdict);
     svma_u64 predicted = 0;
-    if (choice & 16) svma_core_search(shadow_->get(), &op_, &call, &predicted, &verdict);
+    svma_placement where{};
+    for (svma_u64* field : {&where.base, &where.legacy_base, &where.end, &where.task_size})
+      *field = draw_number();
+    where.flags = static_cast<u32>(bytes_.below(8));
+    call.placement = where;
+    if (choice & 16) svma_core_search(shadow_->get(), &op_, &where, &call, &predicted, &verdict);
     if (choice & 32) svma_core_call_release(shadow_->get(), &call);
     if (choice & 64) svma_core_call_end(shadow_->get(), &call, op_.result, &verdict);
   }

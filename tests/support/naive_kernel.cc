@@ -250,8 +250,14 @@ i64 NaiveKernel::mmap(u64 hint, u64 length, u64 prot, u64 flags, u64 file, u64 p
   u64 bits = file != kNoFile ? SVMA_FILE_THERE : 0;
   if (file != kNoFile && !reads_only) bits |= SVMA_FILE_WRITABLE;
   if (file == kHugetlb) bits |= SVMA_FILE_HUGE | SVMA_FILE_OWN_SEARCH;
-  probes_.call(make_call(
-      SVMA_CALL_MMAP, {hint, length, prot, flags, pgoff, def_flags_, bits, kTaskSize, kMinAddr}));
+  svma_call call =
+      make_call(SVMA_CALL_MMAP, {hint, length, prot, flags, pgoff, def_flags_, bits, kMinAddr});
+  call.placement.base = high_;
+  call.placement.legacy_base = low_;
+  call.placement.end = high_;
+  call.placement.task_size = kTaskSize;
+  call.placement.flags = SVMA_PLACEMENT_TOPDOWN;
+  probes_.call(call);
   length = page_up(length);
   if (model_.vmas().size() > environment_.map_count_limit) return finish(-ENOMEM);
 

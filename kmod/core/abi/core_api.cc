@@ -108,7 +108,7 @@ void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_
 void svma_core_search(svma_shadow* shadow, const svma_op* op, const svma_placement* where,
                       svma_call* call, svma_u64* predicted, svma_verdict* verdict) {
   const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
-  svma::Placement(*where).check_limits(*op, call, *verdict);
+  if (where != nullptr) svma::Placement(*where).check_limits(*op, call, *verdict);
   *predicted = shadow->search(*op, *verdict);
   shadow->scene.predicted_address = *predicted;
   if (call != nullptr) call->searched = *predicted;

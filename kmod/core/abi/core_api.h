@@ -458,7 +458,7 @@ void svma_core_end(struct svma_shadow *shadow, const struct svma_op *op, const v
 /**
  * svma_core_search - the kernel searched unmapped space: where it should have, and with the shadow's answer?
  * @op: SVMA_CORE_SEARCH; result: the address found or -ENOMEM
- * @where: of the task that searched
+ * @where: of the task that searched; NULL: its limits are not judged
  * @call: the system call inside which it happened, or NULL
  * @predicted: the shadow's answer, 0 for -ENOMEM
  */
