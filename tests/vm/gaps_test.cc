@@ -182,7 +182,8 @@ TEST_F(Gaps, HugePagesBetween_LandsWherePredicted) { CompareMany(3000, 0, true);
 
 // What does not fit below mmap_base is searched once more from the legacy base upwards. How many
 // mappings that makes depends on where randomisation put the base: what is certain is that each
-// size is refused in the end, and that some land above the base, where only the second search looks.
+// size is refused in the end, and that some land above the base, where only the second search
+// looks.
 TEST_F(Gaps, AlmostEverything_LandsWherePredictedOrEnomem) {
   int sizes = 0;
   for (uint64_t mib = 40000 << 10; mib > 0; mib = mib * 3 / 4) {
