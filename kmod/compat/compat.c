@@ -96,6 +96,13 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 	return vma;
 }
 
+unsigned long svma_syscall_arg(struct pt_regs *regs, unsigned int n)
+{
+	struct pt_regs *user = (struct pt_regs *)regs->di;
+
+	return n == 3 ? user->r10 : svma_arg(user, n);
+}
+
 unsigned long svma_arg(struct pt_regs *regs, unsigned int n)
 {
 	switch (n) {

@@ -39,4 +39,7 @@ bool svma_mm_topdown(const struct mm_struct *mm);
 /* The n-th argument, counted from 0, of the function whose first instruction was hit. */
 unsigned long svma_arg(struct pt_regs *regs, unsigned int n);
 
+/* The n-th argument of a system call, at the first instruction of its __x64_sys_ function. */
+unsigned long svma_syscall_arg(struct pt_regs *regs, unsigned int n);
+
 #endif

@@ -9,6 +9,8 @@
 #include "replay/advice.cc"
 #include "replay/call.cc"
 #include "replay/compare.cc"
+#include "replay/plan.cc"
+#include "replay/plan_mremap.cc"
 #include "replay/predict.cc"
 #include "replay/scene.cc"
 #include "replay/semantics.cc"

@@ -44,6 +44,14 @@ static void fill_rlimits(struct svma_rlimits *limits)
 	limits->data = rlimit(RLIMIT_DATA);
 	limits->data_max = rlimit_max(RLIMIT_DATA);
 	limits->stack = rlimit(RLIMIT_STACK);
+	limits->memlock = rlimit(RLIMIT_MEMLOCK);
+}
+
+/* What the kernel asks besides a call's arguments and the layout; mmap_lock is held for writing. */
+static void note_conditions(struct svma_call *call)
+{
+	fill_rlimits(&call->rlimits);
+	call->map_count_limit = svma_max_map_count();
 }
 
 /* Is @op a step of the system call that its task is in? Then the call's arguments say what it must be. */
@@ -62,6 +70,9 @@ static bool is_step(const struct svma_call_entry *entry, const struct svma_op *o
 	case SVMA_CALL_UFFD_REGISTER:
 	case SVMA_CALL_UFFD_UNREGISTER:
 		return op->kind == SVMA_CORE_MODIFY;
+	case SVMA_CALL_MREMAP:
+		return op->kind == SVMA_CORE_MUNMAP || op->kind == SVMA_CORE_MREMAP_EXPAND ||
+		       op->kind == SVMA_CORE_MREMAP_MOVE;
 	default:
 		return false;
 	}
@@ -75,6 +86,7 @@ static void check_step(struct svma_tracked *t, const struct svma_op *op)
 	if (!entry || !is_step(entry, op))
 		return;
 	entry->mm = t->mm; /* which a userfaultfd tells only now */
+	note_conditions(&entry->call);
 	svma_core_call_step(t->shadow, &entry->call, op, &verdict);
 	svma_account_answers(t, op, &verdict);
 }
@@ -259,6 +271,7 @@ static void release_call(struct svma_tracked *t)
 		op.kind = SVMA_CORE_CLEAR_REFS;
 		break;
 	default:
+		note_conditions(&entry->call);
 		svma_core_call_release(t->shadow, &entry->call);
 		return;
 	}
@@ -700,21 +713,40 @@ static const u32 operation_of_call[] = {
 	[SVMA_CALL_MLOCKALL] = SVMA_CORE_MLOCK,
 	[SVMA_CALL_UFFD_REGISTER] = SVMA_CORE_MODIFY,
 	[SVMA_CALL_UFFD_UNREGISTER] = SVMA_CORE_MODIFY,
+	[SVMA_CALL_MREMAP] = SVMA_CORE_MREMAP_MOVE,
 };
+
+/* What a call that ended differently is reported as: an operation with the call's arguments. */
+static void operation_from_call(const struct svma_call *call, s64 result, struct svma_op *op)
+{
+	op->kind = operation_of_call[call->kind];
+	op->result = result;
+	op->args[0] = call->args[0];
+	op->args[1] = call->args[0] + call->args[1];
+	op->args[2] = call->args[2];
+	switch (call->kind) {
+	case SVMA_CALL_MREMAP:
+		op->args[1] = call->args[0];
+		op->args[2] = call->args[1];
+		op->args[3] = call->args[2];
+		op->args[4] = call->args[4];
+		op->args[5] = call->args[3];
+		break;
+	default:
+		op->result = (int)result;
+	}
+}
 
 static int on_call_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct svma_call *call = &data->call->call;
-	struct svma_op op = { .result = (int)regs_return_value(regs) };
 	struct svma_verdict verdict = {};
+	struct svma_op op = {};
 	struct svma_tracked *t;
 
 	if (call->kind < ARRAY_SIZE(operation_of_call) && operation_of_call[call->kind]) {
-		op.kind = operation_of_call[call->kind];
-		op.args[0] = call->args[0];
-		op.args[1] = call->args[0] + call->args[1];
-		op.args[2] = call->args[2];
+		operation_from_call(call, regs_return_value(regs), &op);
 		rcu_read_lock();
 		t = data->call->mm ? svma_find_rcu(data->call->mm) : NULL;
 		if (t) {
@@ -815,6 +847,21 @@ static int on_munmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 		return 1;
 	call.args[0] = svma_arg(regs, 0);
 	call.args[1] = svma_arg(regs, 1);
+	return open_call(ri, current->mm, &call);
+}
+
+/* mremap(addr, old_len, new_len, flags, new_addr) */
+static int on_mremap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MREMAP };
+	unsigned int i;
+
+	if (!current->mm)
+		return 1;
+	for (i = 0; i < 5; i++)
+		call.args[i] = svma_syscall_arg(regs, i);
+	call.args[5] = TASK_SIZE;
+	call.args[6] = svma_mmap_min_addr();
 	return open_call(ri, current->mm, &call);
 }
 
@@ -1087,6 +1134,7 @@ struct svma_probe_entry svma_probe_table[] = {
 	REQUIRED_RETURN("do_madvise", "madvise: the call", on_madvise, on_call_done),
 	REQUIRED_RETURN("apply_vma_lock_flags", "mlock: the call", on_mlock_call, on_call_done),
 	REQUIRED_RETURN("apply_mlockall_flags", "mlockall: the call", on_mlockall_call, on_call_done),
+	REQUIRED_RETURN("__x64_sys_mremap", "mremap: the call", on_mremap_call, on_call_done),
 	REQUIRED_RETURN("userfaultfd_ioctl", "userfaultfd: the call", on_userfaultfd, on_call_done),
 	REQUIRED_RETURN("clear_refs_write", "clear_refs", on_clear_refs, on_call_done),
 	REQUIRED_RETURN("expand_downwards", "stack growth", on_stack_growth, close_at_return),

@@ -257,6 +257,11 @@ const Case kCases[] = {
      [](Stage& s) {
        s.Do(SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0});
      }},
+    {"mremap_call_moves", SVMA_OP_MREMAP_MOVE,  // the call as a whole goes by that name
+     [](Stage& s) {
+       s.Map(0, 2);
+       s.Do(SYS_mremap, {s.At(0), 2 * kPage, 6 * kPage, 0});
+     }},
     {"search_ignores_guard", SVMA_OP_SEARCH,
      [](Stage& s) {
        const uint64_t hole = s.Do(SYS_mmap, {0, 64 * kPage, PROT_NONE, kPrivate, ~0ull, 0});

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -427,6 +428,38 @@ TEST_F(Special, RemapFilePages_Layout_Equal) {
 
 // --- mremap
 
+TEST_F(Mremap, Refused_ErrorFollowsFromArgumentsAndLayout) {
+  Map(0, 4);
+  Map(6, 2, PROT_READ);
+  const uint64_t may_move = MREMAP_MAYMOVE, fixed = MREMAP_MAYMOVE | MREMAP_FIXED;
+  Fail("unknown flag", EINVAL, SYS_mremap, {At(0), kPage, kPage, 16, 0});
+  Fail("FIXED without MAYMOVE", EINVAL, SYS_mremap, {At(0), kPage, kPage, MREMAP_FIXED, At(32)});
+  Fail("no length", EINVAL, SYS_mremap, {At(0), kPage, 0, may_move, 0});
+  Fail("hole", EFAULT, SYS_mremap, {At(4), kPage, 2 * kPage, may_move, 0});
+  Fail("private duplicate", EINVAL, SYS_mremap, {At(0), 0, 2 * kPage, may_move, 0});
+  Fail("over the end", EFAULT, SYS_mremap, {At(0), 5 * kPage, 9 * kPage, may_move, 0});
+  Fail("no room", ENOMEM, SYS_mremap, {At(0), 4 * kPage, 8 * kPage, 0, 0});
+  Fail("part of a VMA", ENOMEM, SYS_mremap, {At(0), 2 * kPage, 3 * kPage, 0, 0});
+  Fail("too large", ENOMEM, SYS_mremap, {At(0), 4 * kPage, 1ull << 47, may_move, 0});
+  Fail("unaligned target", EINVAL, SYS_mremap, {At(0), kPage, kPage, fixed, At(32) + 1});
+  Fail("over itself", EINVAL, SYS_mremap, {At(0), 4 * kPage, 4 * kPage, fixed, At(2)});
+  Fail("target is gone when the source is found to be", EFAULT, SYS_mremap,
+       {At(0), 6 * kPage, 9 * kPage, fixed, At(6)});
+  EXPECT_EQ(ArenaVmas(), 1u);
+  const rlimit memlock{2 * kPage, 2 * kPage};
+  Do("mlock", SYS_mlock, {At(0), 4 * kPage});
+  ASSERT_EQ(prlimit(puppet_.pid(), RLIMIT_MEMLOCK, &memlock, nullptr), 0);
+  Do("over RLIMIT_MEMLOCK, with the capability", SYS_mremap, {At(0), 4 * kPage, 8 * kPage, 0, 0});
+}
+
+TEST_F(Mremap, SameSize_Nothing) {
+  Map(0, 4);
+  Do("whole", SYS_mremap, {At(0), 4 * kPage, 4 * kPage, 0, 0});
+  Do("part", SYS_mremap, {At(1), 2 * kPage - 5, kPage + 1, MREMAP_MAYMOVE, 0});
+  Do("fixed", SYS_mremap, {At(1), 2 * kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, At(40)});
+  EXPECT_EQ(ArenaVmas(), 3u);
+}
+
 TEST_F(Mremap, ShrinkAndGrowInPlace_Layout_Equal) {
   Map(0, 8);
   Do("shrink", SYS_mremap, {At(0), 8 * kPage, 3 * kPage, 0});
@@ -738,15 +771,46 @@ void* MessAbout(void* seed) {
   return nullptr;
 }
 
-TEST_F(Threads, EightAtRandom_LayoutEqualAfterwards) {
-  Run("8 threads", [](Words) -> int64_t {
-    pthread_t threads[8];
-    for (uint64_t i = 0; i < 8; i++) {
-      if (pthread_create(&threads[i], nullptr, MessAbout, reinterpret_cast<void*>(i + 1))) return 1;
+void* MoveAbout(void* seed) {
+  std::mt19937_64 random(reinterpret_cast<uint64_t>(seed));
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  while (std::chrono::steady_clock::now() < end) {
+    const uint64_t at = kArena + random() % 64 * kPage, to = kArena + random() % 64 * kPage;
+    const uint64_t length = (1 + random() % 8) * kPage, wanted = (1 + random() % 8) * kPage;
+    switch (random() % 6) {
+      case 0:
+        syscall(SYS_mremap, at, length, wanted, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+        break;
+      case 1:
+        syscall(SYS_mremap, at, length, wanted, 0, 0);
+        break;
+      default:
+        mmap(reinterpret_cast<void*>(at), length, kReadWrite, kPrivate | MAP_FIXED, -1, 0);
+        break;
     }
-    for (pthread_t thread : threads) pthread_join(thread, nullptr);
-    return 0;
-  });
+  }
+  return nullptr;
+}
+
+int64_t RunEight(void* (*function)(void*)) {
+  pthread_t threads[8];
+  for (uint64_t i = 0; i < 8; i++) {
+    if (pthread_create(&threads[i], nullptr, function, reinterpret_cast<void*>(i + 1))) return 1;
+  }
+  for (pthread_t thread : threads) pthread_join(thread, nullptr);
+  return 0;
+}
+
+TEST_F(Threads, EightThatMove_CallsEndAsPredicted) {
+  Run("8 threads", [](Words) { return RunEight(MoveAbout); });
+  svma_mm mm;
+  ASSERT_EQ(device_.Mm(0, id_, &mm), 0);
+  EXPECT_GT(mm.counts.by_operation[SVMA_OP_MREMAP_MOVE], 10u);
+  EXPECT_EQ(mm.counts.resyncs, 0u);
+}
+
+TEST_F(Threads, EightAtRandom_LayoutEqualAfterwards) {
+  Run("8 threads", [](Words) { return RunEight(MessAbout); });
   svma_mm mm;
   ASSERT_EQ(device_.Mm(0, id_, &mm), 0);
   EXPECT_GT(mm.counts.operations, 100u);

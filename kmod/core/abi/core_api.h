@@ -85,12 +85,14 @@ enum svma_core_field {
  * @data: RLIMIT_DATA
  * @data_max: its hard limit
  * @stack: RLIMIT_STACK
+ * @memlock: RLIMIT_MEMLOCK
  */
 struct svma_rlimits {
 	svma_u64 as;
 	svma_u64 data;
 	svma_u64 data_max;
 	svma_u64 stack;
+	svma_u64 memlock;
 };
 
 /**
@@ -129,6 +131,9 @@ enum svma_call_kind {
 	SVMA_CALL_CLEAR_REFS = 7,
 	SVMA_CALL_UFFD_REGISTER = 8,	/* args: start, length, UFFDIO_REGISTER_MODE_ bits, context */
 	SVMA_CALL_UFFD_UNREGISTER = 9,	/* args: start, length */
+	SVMA_CALL_MREMAP = 10,	/* args: addr, old length, new length, MREMAP_ flags, new addr, TASK_SIZE,
+				 * vm.mmap_min_addr
+				 */
 };
 
 /* Of the file and the task of an mmap. */
@@ -149,6 +154,9 @@ enum svma_call_kind {
  * @failed: what the last step returned when it failed, else 0
  * @cursor: the core's own
  * @end: the core's own
+ * @expected: the core's own
+ * @map_count_limit: sysctl_max_map_count; this and what follows as it is at each step, and when the lock is given up
+ * @rlimits: of the task
  */
 struct svma_call {
 	svma_u32 kind;
@@ -158,6 +166,10 @@ struct svma_call {
 	svma_s64 failed;
 	svma_u64 cursor;
 	svma_u64 end;
+	svma_s64 expected;
+	svma_u32 map_count_limit;
+	svma_u32 reserved;
+	struct svma_rlimits rlimits;
 };
 
 /**

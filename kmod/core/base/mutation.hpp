@@ -41,7 +41,8 @@ namespace svma {
   X(fork_keeps_locked)      /* the child inherits VM_LOCKED */                            \
   X(fork_copies_dontcopy)   /* the child inherits what VM_DONTCOPY keeps back */          \
   X(search_off_by_one)      /* an address search answers one page higher */               \
-  X(search_ignores_guard)   /* an address search does not mind guard gaps */
+  X(search_ignores_guard)   /* an address search does not mind guard gaps */              \
+  X(mremap_call_moves)      /* mremap is thought to move what has room to grow */
 
 enum class Mutation : u8 {
   none,

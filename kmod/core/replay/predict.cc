@@ -5,15 +5,13 @@
 #include "replay/advice.hpp"
 #include "replay/compare.hpp"
 #include "replay/limits.hpp"
+#include "replay/plan.hpp"
 
 // Always last.
 #include "enforce.hpp"
 
 namespace svma {
 namespace {
-
-// A kernel function that returns an address says "error" with the last page of the address space.
-constexpr bool is_error(i64 result) { return result < 0 && result >= -4095; }
 
 // What a driver's ->mmap() may change in vm_flags; access rights and sharing it may not.
 constexpr VmFlags kDriverFlags = kVmIo | kVmPfnMap | kVmMixedMap | kVmDontExpand | kVmDontDump |
@@ -23,9 +21,6 @@ constexpr VmFlags kDriverFlags = kVmIo | kVmPfnMap | kVmMixedMap | kVmDontExpand
 
 // include/linux/mm.h VM_STACK_INCOMPLETE_SETUP: a stack that exec is still moving about.
 constexpr VmFlags kStackIncompleteSetup = kVmRandRead | kVmSeqRead;
-
-// include/uapi/linux/mman.h
-constexpr u64 kMremapDontUnmap = 4;
 
 // mm/mmap.c accountable_mapping(): private and writable. hugetlbfs has its own accounting; there
 // the driver's ->mmap() decides (Fact::kDriverAttrs).

@@ -42,7 +42,7 @@ class ShadowTest : public ::testing::Test {
     op.kind = kind;
     op.map_count_limit = 65530;
     op.result = result;
-    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull};
+    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull, ~0ull};
     std::copy(args.begin(), args.end(), op.args);
     return op;
   }

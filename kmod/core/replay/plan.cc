@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "replay/plan.hpp"
+
+#include "replay/compare.hpp"
+#include "replay/facts.hpp"
+
+// Always last.
+#include "enforce.hpp"
+
+namespace svma {
+namespace {
+
+// The highest user address below which mmap() stays unless it is asked for more: 47 bits.
+constexpr u64 kDefaultMapWindow = (u64{1} << 47) - kPageSize;
+
+}  // namespace
+
+Plan PlanCheck::next() const {
+  if (has(kUnknown | kLost)) return Plan::nothing();
+  switch (call_.kind) {
+    case SVMA_CALL_MREMAP:
+      return next_of_mremap();
+    default:
+      return Plan::nothing();
+  }
+}
+
+bool hint_is_free(const AddressSpace& space, u64 hint, u64 length, u64 task_size) {
+  const Vma* const above = space.find_vma(VirtAddr(hint));
+  const bool valid = length <= task_size && hint <= task_size - length &&
+                     (hint > kDefaultMapWindow) == (hint + length > kDefaultMapWindow);
+  return valid && (above == nullptr || hint + length <= space.vm_start_gap(above).value());
+}
+
+// mm/mmap.c mlock_future_check() in v6.1, but for the capability that may allow it all the same.
+bool PlanCheck::over_memlock(VmFlags flags, u64 bytes) const {
+  if (!(flags & kVmLocked)) return false;
+  const u64 locked = (bytes >> kPageShift) + space_.acct().locked_vm.value();
+  return locked > call_.rlimits.memlock >> kPageShift;
+}
+
+// A step that differs is reported once; what the call does after that is anybody's guess.
+void PlanCheck::step(const svma_op& op, svma_verdict& verdict) {
+  const Plan plan = next();
+  if (plan.unknown) return;
+  if (!compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, plan.step, op.kind)) {
+    call_.state |= kLost;
+    return;
+  }
+  for (u32 i = 0; i < plan.nr_args; ++i) {
+    if ((plan.unknown_args >> i) & 1) continue;
+    compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, plan.args[i], op.args[i]);
+  }
+  if (op.kind == SVMA_CORE_MREMAP_MOVE && plan.unknown_args != 0) {
+    count_fact(verdict, Fact::kAddress);
+  }
+  note_step(op);
+}
+
+void PlanCheck::note_step(const svma_op& op) {
+  call_.state |= kStepped;
+  switch (op.kind) {
+    case SVMA_CORE_MREMAP_EXPAND:
+      return decide_growth({op.args[1], op.args[2]});
+    case SVMA_CORE_MREMAP_MOVE:
+      call_.state |= kMoved;
+      call_.expected = static_cast<i64>(op.args[4]);
+      return;
+    default:
+      return;
+  }
+}
+
+// It takes the lock once; what is given up later is not the call's own.
+void PlanCheck::release() {
+  if (has(kReleased)) return;
+  const Plan plan = next();
+  call_.state |= kReleased;
+  if (plan.unknown) call_.state |= kUnknown;
+  if (plan.may_be_refused) call_.state |= kRefusable;
+  call_.expected = plan.result;
+  if (plan.step == SVMA_CORE_NONE) return;
+  call_.state |= kPending;
+  call_.expected = plan.step;
+}
+
+// Whether the arguments alone are wrong, so that the lock is not even taken.
+bool PlanCheck::refuses_at_once() const {
+  return call_.kind == SVMA_CALL_MREMAP && !mremap_arguments_valid();
+}
+
+void PlanCheck::end(i64 result, svma_verdict& verdict) const {
+  const u64 returned = static_cast<u64>(result);
+  if (!has(kReleased)) {
+    if (refuses_at_once()) {
+      compare_value(verdict, SVMA_CORE_FIELD_RESULT, static_cast<u64>(-kEINVAL), returned);
+    }
+    return;  // else it was killed before it had the lock
+  }
+  if (has(kLost)) return;
+  if (has(kUnknown)) return count_fact(verdict, Fact::kResource);
+  const bool as_planned = !has(kPending) && result == call_.expected;
+  if (!as_planned && has(kRefusable) && is_error(result)) {
+    return count_fact(verdict, Fact::kFailure);
+  }
+  if (has(kPending)) {
+    compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, static_cast<u64>(call_.expected),
+                  SVMA_CORE_NONE);
+  } else {
+    compare_value(verdict, SVMA_CORE_FIELD_RESULT, static_cast<u64>(call_.expected), returned);
+  }
+}
+
+}  // namespace svma
