@@ -10,6 +10,7 @@
 #include "replay/call.cc"
 #include "replay/compare.cc"
 #include "replay/plan.cc"
+#include "replay/plan_brk.cc"
 #include "replay/plan_mremap.cc"
 #include "replay/predict.cc"
 #include "replay/scene.cc"

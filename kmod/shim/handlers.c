@@ -48,10 +48,12 @@ static void fill_rlimits(struct svma_rlimits *limits)
 }
 
 /* What the kernel asks besides a call's arguments and the layout; mmap_lock is held for writing. */
-static void note_conditions(struct svma_call *call)
+static void note_conditions(struct svma_call *call, const struct mm_struct *mm)
 {
 	fill_rlimits(&call->rlimits);
 	call->map_count_limit = svma_max_map_count();
+	call->def_flags = mm->def_flags;
+	call->brk = mm->brk;
 }
 
 /* Is @op a step of the system call that its task is in? Then the call's arguments say what it must be. */
@@ -73,6 +75,8 @@ static bool is_step(const struct svma_call_entry *entry, const struct svma_op *o
 	case SVMA_CALL_MREMAP:
 		return op->kind == SVMA_CORE_MUNMAP || op->kind == SVMA_CORE_MREMAP_EXPAND ||
 		       op->kind == SVMA_CORE_MREMAP_MOVE;
+	case SVMA_CALL_BRK:
+		return op->kind == SVMA_CORE_MUNMAP || op->kind == SVMA_CORE_BRK;
 	default:
 		return false;
 	}
@@ -86,7 +90,7 @@ static void check_step(struct svma_tracked *t, const struct svma_op *op)
 	if (!entry || !is_step(entry, op))
 		return;
 	entry->mm = t->mm; /* which a userfaultfd tells only now */
-	note_conditions(&entry->call);
+	note_conditions(&entry->call, t->mm);
 	svma_core_call_step(t->shadow, &entry->call, op, &verdict);
 	svma_account_answers(t, op, &verdict);
 }
@@ -271,7 +275,7 @@ static void release_call(struct svma_tracked *t)
 		op.kind = SVMA_CORE_CLEAR_REFS;
 		break;
 	default:
-		note_conditions(&entry->call);
+		note_conditions(&entry->call, t->mm);
 		svma_core_call_release(t->shadow, &entry->call);
 		return;
 	}
@@ -714,6 +718,7 @@ static const u32 operation_of_call[] = {
 	[SVMA_CALL_UFFD_REGISTER] = SVMA_CORE_MODIFY,
 	[SVMA_CALL_UFFD_UNREGISTER] = SVMA_CORE_MODIFY,
 	[SVMA_CALL_MREMAP] = SVMA_CORE_MREMAP_MOVE,
+	[SVMA_CALL_BRK] = SVMA_CORE_BRK,
 };
 
 /* What a call that ended differently is reported as: an operation with the call's arguments. */
@@ -731,6 +736,11 @@ static void operation_from_call(const struct svma_call *call, s64 result, struct
 		op->args[3] = call->args[2];
 		op->args[4] = call->args[4];
 		op->args[5] = call->args[3];
+		break;
+	case SVMA_CALL_BRK:
+		op->args[0] = call->args[1];
+		op->args[1] = call->args[0] - call->args[1];
+		op->args[2] = 0;
 		break;
 	default:
 		op->result = (int)result;
@@ -863,6 +873,24 @@ static int on_mremap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call.args[5] = TASK_SIZE;
 	call.args[6] = svma_mmap_min_addr();
 	return open_call(ri, current->mm, &call);
+}
+
+/* brk(brk); the fields of the mm are read without the lock, and the core checks that they were still true */
+static int on_brk_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_BRK };
+	struct mm_struct *mm = current->mm;
+
+	if (!mm)
+		return 1;
+	call.args[0] = svma_syscall_arg(regs, 0);
+	call.args[1] = READ_ONCE(mm->brk);
+	call.args[2] = svma_lowest_brk(mm);
+	call.args[3] = mm->start_brk;
+	call.args[4] = mm->end_data - mm->start_data;
+	call.args[5] = TASK_SIZE;
+	call.args[6] = svma_mmap_min_addr();
+	return open_call(ri, mm, &call);
 }
 
 /* clear_refs_write(file, buf, count, ppos): "4" takes the soft-dirty marks off, anything else no marks */
@@ -1135,6 +1163,7 @@ struct svma_probe_entry svma_probe_table[] = {
 	REQUIRED_RETURN("apply_vma_lock_flags", "mlock: the call", on_mlock_call, on_call_done),
 	REQUIRED_RETURN("apply_mlockall_flags", "mlockall: the call", on_mlockall_call, on_call_done),
 	REQUIRED_RETURN("__x64_sys_mremap", "mremap: the call", on_mremap_call, on_call_done),
+	REQUIRED_RETURN("__x64_sys_brk", "brk: the call", on_brk_call, on_call_done),
 	REQUIRED_RETURN("userfaultfd_ioctl", "userfaultfd: the call", on_userfaultfd, on_call_done),
 	REQUIRED_RETURN("clear_refs_write", "clear_refs", on_clear_refs, on_call_done),
 	REQUIRED_RETURN("expand_downwards", "stack growth", on_stack_growth, close_at_return),

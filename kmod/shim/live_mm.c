@@ -117,6 +117,11 @@ void svma_os_live_totals(const void *live, struct svma_live_totals *out)
 	out->hiwater_vm = mm->hiwater_vm;
 }
 
+svma_u64 svma_os_live_brk(const void *live)
+{
+	return ((const struct mm_struct *)live)->brk;
+}
+
 /*
  * arch_get_unmapped_area_topdown() searches below mmap_base and, when that fails, calls
  * arch_get_unmapped_area(), which searches from mmap_legacy_base up; with the legacy layout that one is all

@@ -262,6 +262,12 @@ const Case kCases[] = {
        s.Map(0, 2);
        s.Do(SYS_mremap, {s.At(0), 2 * kPage, 6 * kPage, 0});
      }},
+    {"brk_call_longer", SVMA_OP_BRK,
+     [](Stage& s) {
+       const uint64_t heap = s.Do(SYS_brk, {0});
+       s.Do(SYS_brk, {heap + 16 * kPage});
+       s.Do(SYS_brk, {heap + 32 * kPage});
+     }},
     {"search_ignores_guard", SVMA_OP_SEARCH,
      [](Stage& s) {
        const uint64_t hole = s.Do(SYS_mmap, {0, 64 * kPage, PROT_NONE, kPrivate, ~0ull, 0});

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -225,6 +226,32 @@ TEST_F(Brk, PartOfHeapProtected_NewVmaNextToIt) {
   Do("mprotect", SYS_mprotect, {page + 6 * kPage, 2 * kPage, PROT_READ});
   Do("grow", SYS_brk, {page + 16 * kPage});
   Do("shrink over both", SYS_brk, {page + kPage});
+}
+
+TEST_F(Brk, Refused_EndStaysWhereItWas) {
+  const uint64_t top = Do("brk 0", SYS_brk, {0});
+  Do("grow", SYS_brk, {top + 8 * kPage});
+  const uint64_t heap = top + 8 * kPage;
+  EXPECT_EQ(static_cast<uint64_t>(Do("below its start", SYS_brk, {kPage})), heap);
+  EXPECT_EQ(static_cast<uint64_t>(Do("beyond the user's half", SYS_brk, {1ull << 47})), heap);
+  EXPECT_EQ(static_cast<uint64_t>(Do("wraps around", SYS_brk, {~0ull})), heap);
+  EXPECT_EQ(static_cast<uint64_t>(Do("within its page", SYS_brk, {heap - 5})), heap - 5);
+  const rlimit limit{16 * kPage, RLIM_INFINITY};
+  ASSERT_EQ(prlimit(puppet_.pid(), RLIMIT_DATA, &limit, nullptr), 0);
+  EXPECT_EQ(static_cast<uint64_t>(Do("over RLIMIT_DATA", SYS_brk, {heap + 64 * kPage})), heap - 5);
+  const uint64_t page = (heap + kPage - 1) & ~(kPage - 1);
+  Do("hole", SYS_munmap, {page - 2 * kPage, 2 * kPage});
+  EXPECT_EQ(static_cast<uint64_t>(Do("shrink over a hole", SYS_brk, {page - 2 * kPage})), heap - 5);
+  Do("shrink", SYS_brk, {page - 3 * kPage});
+}
+
+// Nobody tells the module of this one, and it takes no lock that the module sees.
+TEST_F(Brk, MovedByPrctl_NextCallFollows) {
+  const uint64_t top = Do("brk 0", SYS_brk, {0});
+  Do("grow", SYS_brk, {top + 8 * kPage});
+  Do("PR_SET_MM_BRK", SYS_prctl, {PR_SET_MM, PR_SET_MM_BRK, top + 6 * kPage, 0, 0});
+  EXPECT_EQ(static_cast<uint64_t>(Do("brk 0", SYS_brk, {0})), top + 6 * kPage);
+  Do("shrink", SYS_brk, {top + 2 * kPage});
 }
 
 // --- mprotect
@@ -771,7 +798,9 @@ void* MessAbout(void* seed) {
   return nullptr;
 }
 
+// The heap's end is the only one there is: threads contend for it, too.
 void* MoveAbout(void* seed) {
+  static const uint64_t heap = syscall(SYS_brk, 0);
   std::mt19937_64 random(reinterpret_cast<uint64_t>(seed));
   auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   while (std::chrono::steady_clock::now() < end) {
@@ -784,8 +813,11 @@ void* MoveAbout(void* seed) {
       case 1:
         syscall(SYS_mremap, at, length, wanted, 0, 0);
         break;
-      default:
+      case 3:
         mmap(reinterpret_cast<void*>(at), length, kReadWrite, kPrivate | MAP_FIXED, -1, 0);
+        break;
+      default:
+        syscall(SYS_brk, heap + random() % 64 * (kPage / 2));
         break;
     }
   }
@@ -805,6 +837,7 @@ TEST_F(Threads, EightThatMove_CallsEndAsPredicted) {
   Run("8 threads", [](Words) { return RunEight(MoveAbout); });
   svma_mm mm;
   ASSERT_EQ(device_.Mm(0, id_, &mm), 0);
+  EXPECT_GT(mm.counts.by_operation[SVMA_OP_BRK], 10u);
   EXPECT_GT(mm.counts.by_operation[SVMA_OP_MREMAP_MOVE], 10u);
   EXPECT_EQ(mm.counts.resyncs, 0u);
 }

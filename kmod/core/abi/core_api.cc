@@ -105,10 +105,12 @@ void svma_core_search(svma_shadow* shadow, const svma_op* op, svma_call* call, s
 
 void svma_core_call_step(svma_shadow* shadow, svma_call* call, const svma_op* op,
                          svma_verdict* verdict) {
+  call->heap = shadow->heap_end();
   svma::CallCheck(shadow->space(), *call).step(*op, *verdict);
 }
 
 void svma_core_call_release(svma_shadow* shadow, svma_call* call) {
+  call->heap = shadow->heap_end();
   svma::CallCheck(shadow->space(), *call).release();
 }
 

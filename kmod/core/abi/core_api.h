@@ -134,6 +134,9 @@ enum svma_call_kind {
 	SVMA_CALL_MREMAP = 10,	/* args: addr, old length, new length, MREMAP_ flags, new addr, TASK_SIZE,
 				 * vm.mmap_min_addr
 				 */
+	SVMA_CALL_BRK = 11,	/* args: brk, mm->brk at entry, lowest brk allowed, start_brk,
+				 * end_data - start_data, TASK_SIZE, vm.mmap_min_addr
+				 */
 };
 
 /* Of the file and the task of an mmap. */
@@ -155,7 +158,10 @@ enum svma_call_kind {
  * @cursor: the core's own
  * @end: the core's own
  * @expected: the core's own
+ * @heap: the core's own
  * @map_count_limit: sysctl_max_map_count; this and what follows as it is at each step, and when the lock is given up
+ * @def_flags: mm->def_flags
+ * @brk: mm->brk
  * @rlimits: of the task
  */
 struct svma_call {
@@ -167,8 +173,11 @@ struct svma_call {
 	svma_u64 cursor;
 	svma_u64 end;
 	svma_s64 expected;
+	svma_u64 heap;
 	svma_u32 map_count_limit;
 	svma_u32 reserved;
+	svma_u64 def_flags;
+	svma_u64 brk;
 	struct svma_rlimits rlimits;
 };
 

@@ -42,7 +42,8 @@ namespace svma {
   X(fork_copies_dontcopy)   /* the child inherits what VM_DONTCOPY keeps back */          \
   X(search_off_by_one)      /* an address search answers one page higher */               \
   X(search_ignores_guard)   /* an address search does not mind guard gaps */              \
-  X(mremap_call_moves)      /* mremap is thought to move what has room to grow */
+  X(mremap_call_moves)      /* mremap is thought to move what has room to grow */         \
+  X(brk_call_longer)        /* brk is thought to map one page too many */
 
 enum class Mutation : u8 {
   none,

@@ -20,6 +20,8 @@ Plan PlanCheck::next() const {
   switch (call_.kind) {
     case SVMA_CALL_MREMAP:
       return next_of_mremap();
+    case SVMA_CALL_BRK:
+      return next_of_brk();
     default:
       return Plan::nothing();
   }
@@ -71,7 +73,7 @@ void PlanCheck::note_step(const svma_op& op) {
   }
 }
 
-// It takes the lock once; what is given up later is not the call's own.
+// Both take the lock once; what is given up later is not the call's own.
 void PlanCheck::release() {
   if (has(kReleased)) return;
   const Plan plan = next();
@@ -82,6 +84,12 @@ void PlanCheck::release() {
   if (plan.step == SVMA_CORE_NONE) return;
   call_.state |= kPending;
   call_.expected = plan.step;
+}
+
+// brk() refuses by telling where the heap ends.
+bool PlanCheck::is_refusal(i64 result) const {
+  if (call_.kind == SVMA_CALL_BRK) return static_cast<u64>(result) == call_.heap;
+  return is_error(result);
 }
 
 // Whether the arguments alone are wrong, so that the lock is not even taken.
@@ -97,10 +105,13 @@ void PlanCheck::end(i64 result, svma_verdict& verdict) const {
     }
     return;  // else it was killed before it had the lock
   }
+  if (call_.kind == SVMA_CALL_BRK) {
+    compare_value(verdict, SVMA_CORE_FIELD_RESULT, call_.brk, returned);
+  }
   if (has(kLost)) return;
   if (has(kUnknown)) return count_fact(verdict, Fact::kResource);
   const bool as_planned = !has(kPending) && result == call_.expected;
-  if (!as_planned && has(kRefusable) && is_error(result)) {
+  if (!as_planned && has(kRefusable) && is_refusal(result)) {
     return count_fact(verdict, Fact::kFailure);
   }
   if (has(kPending)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The course of mremap(). What such a call does next follows, at each moment while it holds
-// mmap_lock, from its arguments and the layout:
+// The course of mremap() and brk(). What such a call does next follows, at each moment while it
+// holds mmap_lock, from its arguments and the layout:
 //
 //     mremap(FIXED, to a smaller size)
 //
@@ -70,7 +70,9 @@ class PlanCheck {
  public:
   PlanCheck(const AddressSpace& space, svma_call& call) : space_(space), call_(call) {}
 
-  static bool covers(const svma_call& call) { return call.kind == SVMA_CALL_MREMAP; }
+  static bool covers(const svma_call& call) {
+    return call.kind == SVMA_CALL_MREMAP || call.kind == SVMA_CALL_BRK;
+  }
 
   void step(const svma_op& op, svma_verdict& verdict);
   void release();
@@ -103,6 +105,7 @@ class PlanCheck {
 
   Plan next() const;
   void note_step(const svma_op& op);
+  bool is_refusal(i64 result) const;
   bool refuses_at_once() const;
   bool over_memlock(VmFlags flags, u64 bytes) const;
   bool has(u32 state) const { return (call_.state & state) != 0; }
@@ -119,6 +122,10 @@ class PlanCheck {
   bool expandable(const Vma& vma, u64 more) const;
   void decide_growth(const Lengths& lengths);
   Plan move(const Vma& vma, const Lengths& lengths) const;
+
+  // plan_brk.cc
+  Plan next_of_brk() const;
+  Plan grow_brk(u64 old_end, u64 new_end) const;
 
   const AddressSpace& space_;
   svma_call& call_;

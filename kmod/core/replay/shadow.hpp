@@ -61,6 +61,8 @@ class Shadow {
   void fork_done();
 
   const AddressSpace& space() const { return space_; }
+  // mm->brk as it was when the lock was last given up; 0: not seen yet.
+  u64 heap_end() const { return heap_end_; }
 
  private:
   friend class Predictor;
@@ -85,6 +87,7 @@ class Shadow {
   AddressSpace space_;
   TaskCache caches_[kTaskCaches];
   u32 lookups_ = 0;
+  u64 heap_end_ = 0;
   bool forking_ = false;  // a child whose hiwater_vm is still its parent's
 };
 

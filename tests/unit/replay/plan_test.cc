@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// mremap() against its plan: each path, each error that the layout decides,
+// mremap() and brk() against their plans: each path, each error that the layout decides,
 // and for each a kernel that does something else.
 #include "replay/plan.hpp"
 
@@ -331,6 +331,133 @@ TEST_F(MremapPlan, HugePages_DoNotGrowAndMoveAsWholes) {
   expect_error(raw(start + kPageSize, huge, huge, kMayMove, 0), kEINVAL);
   svma_call c = raw(start, 2 * huge, kPageSize, kMayMove, 0);
   EXPECT_EQ(unmaps(c, start + huge, start + 2 * huge), 0u);
+}
+
+// --- brk
+
+class BrkPlan : public PlanTest {
+ protected:
+  static constexpr u64 kHeapPages = 4;
+
+  BrkPlan() { map(0, kHeapPages); }
+
+  // The heap is [0, 4), its last page in use by half.
+  static u64 heap_end() { return at(kHeapPages) - 0x800; }
+  static svma_call call(u64 brk) {
+    svma_call c = make(SVMA_CALL_BRK, {brk, heap_end(), at(0), at(0), /*data=*/0x1000, kTask, 0});
+    unlimited(c);
+    c.heap = heap_end();
+    return c;
+  }
+  u32 grows(svma_call& c, u64 first, u64 pages, u64 below = at(0)) {
+    return step(c, SVMA_CORE_BRK, {at(first), pages * kPageSize, 0, below});
+  }
+  // Mismatches of its end; the heap then ends where the call says.
+  u32 ends(svma_call c, u64 result) {
+    c.brk = result;
+    return end(c, static_cast<i64>(result));
+  }
+};
+
+TEST_F(BrkPlan, BelowTheStart_Unchanged) {
+  EXPECT_EQ(ends(call(0), heap_end()), 0u);
+  EXPECT_EQ(ends(call(at(0) - 1), at(0) - 1), 1u);
+}
+
+TEST_F(BrkPlan, WithinThePage_IsWhatWasAsked) {
+  EXPECT_EQ(ends(call(at(4)), at(4)), 0u);
+  EXPECT_EQ(ends(call(at(4)), heap_end()), 1u);
+}
+
+TEST_F(BrkPlan, ReturnsAnotherEndThanItHas_Differs) {
+  svma_call c = call(at(4));
+  c.brk = heap_end();
+  EXPECT_EQ(end(c, static_cast<i64>(at(4))), 1u);
+}
+
+TEST_F(BrkPlan, Grows_OneStep) {
+  svma_call c = call(at(5) + 1);
+  svma_call copy = c;
+  EXPECT_EQ(grows(copy, 4, 1), 1u);
+  EXPECT_EQ(grows(c, 4, 2), 0u);
+  EXPECT_EQ(ends(c, at(5) + 1), 0u);
+  EXPECT_EQ(ends(c, heap_end()), 1u);
+  c.failed = -kENOMEM;
+  EXPECT_EQ(ends(c, heap_end()), 0u);
+}
+
+TEST_F(BrkPlan, GrowsWithoutMapping_Differs) { EXPECT_EQ(ends(call(at(6)), at(6)), 1u); }
+
+TEST_F(BrkPlan, DoesNotGrowForNoReason_Differs) { EXPECT_EQ(ends(call(at(6)), heap_end()), 1u); }
+
+// The VMA that may grow is the last one below, if it reaches into the heap.
+TEST_F(BrkPlan, NothingOfTheHeapMapped_GivesNoVmaToGrow) {
+  unmap(0, kHeapPages);
+  map_at(at(0) - 2 * kPageSize, 2);
+  svma_call c = call(at(5));
+  svma_call copy = c;
+  EXPECT_EQ(grows(c, 4, 1, SVMA_CORE_NO_VMA), 0u);
+  EXPECT_EQ(grows(copy, 4, 1, at(0) - 2 * kPageSize), 1u);
+}
+
+TEST_F(BrkPlan, NextVmaInTheWay_Unchanged) {
+  map(8, 1);
+  EXPECT_EQ(ends(call(at(8)), heap_end()), 0u);  // a page must be left
+  svma_call c = call(at(7));
+  EXPECT_EQ(grows(c, 4, 3), 0u);
+}
+
+TEST_F(BrkPlan, GuardGapInTheWay_Unchanged) {
+  map(400, 1, kMapped | kVmGrowsDown);
+  EXPECT_EQ(ends(call(at(145)), heap_end()), 0u);
+}
+
+TEST_F(BrkPlan, BeyondTheUsersHalf_Unchanged) {
+  EXPECT_EQ(ends(call(kTask + 2 * kPageSize), heap_end()), 0u);
+  EXPECT_EQ(ends(call(~0ull), heap_end()), 0u);
+}
+
+TEST_F(BrkPlan, OverRlimitData_Unchanged) {
+  svma_call c = call(at(8));
+  c.rlimits.data = 9 * kPageSize - 1;
+  EXPECT_EQ(ends(c, heap_end()), 0u);
+  c.rlimits.data = 9 * kPageSize;
+  EXPECT_EQ(grows(c, 4, 4), 0u);
+}
+
+TEST_F(BrkPlan, OverRlimitMemlock_CapabilityDecides) {
+  svma_call c = call(at(8));
+  c.def_flags = kVmLocked;
+  c.rlimits.memlock = kPageSize;
+  EXPECT_EQ(ends(c, heap_end()), 0u);
+  EXPECT_EQ(grows(c, 4, 4), 0u);
+}
+
+TEST_F(BrkPlan, Shrinks_Unmaps) {
+  svma_call c = call(at(1) + 5);
+  svma_call copy = c;
+  EXPECT_EQ(unmaps(copy, at(1), at(4)), 1u);
+  EXPECT_EQ(unmaps(c, at(2), at(4)), 0u);
+  svma_call failed = c;
+  failed.failed = -kENOMEM;
+  unmap(2, 4);
+  EXPECT_EQ(ends(c, at(1) + 5), 0u);
+  EXPECT_EQ(ends(failed, heap_end()), 0u);
+}
+
+TEST_F(BrkPlan, ShrinksOverAHole_Unchanged) {
+  unmap(2, 4);
+  EXPECT_EQ(ends(call(at(2)), heap_end()), 0u);
+}
+
+// prctl(), or another thread: only that the call says what it did is sure.
+TEST_F(BrkPlan, EndMovedMeanwhile_IsNotJudged) {
+  svma_call c = call(at(8));
+  c.heap += kPageSize;
+  svma_call copy = c;
+  EXPECT_EQ(ends(c, at(8)), 0u);
+  copy.brk = at(8);
+  EXPECT_EQ(end(copy, static_cast<i64>(at(9))), 1u);
 }
 
 }  // namespace
