@@ -11,6 +11,7 @@
 #include "replay/compare.cc"
 #include "replay/plan.cc"
 #include "replay/plan_brk.cc"
+#include "replay/plan_mbind.cc"
 #include "replay/plan_mremap.cc"
 #include "replay/predict.cc"
 #include "replay/scene.cc"

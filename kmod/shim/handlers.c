@@ -77,6 +77,8 @@ static bool is_step(const struct svma_call_entry *entry, const struct svma_op *o
 		       op->kind == SVMA_CORE_MREMAP_MOVE;
 	case SVMA_CALL_BRK:
 		return op->kind == SVMA_CORE_MUNMAP || op->kind == SVMA_CORE_BRK;
+	case SVMA_CALL_MBIND:
+		return op->kind == SVMA_CORE_MBIND;
 	default:
 		return false;
 	}
@@ -517,7 +519,7 @@ static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[0] = svma_arg(regs, 3);
 	op.args[1] = svma_arg(regs, 4);
 	op.args[2] = svma_live_policy((struct mempolicy *)svma_arg(regs, 5));
-	op.vma.start = vma->vm_start;
+	op.args[3] = vma->vm_start;
 	return open_at_entry(ri, vma->vm_mm, &op);
 }
 
@@ -719,6 +721,7 @@ static const u32 operation_of_call[] = {
 	[SVMA_CALL_UFFD_UNREGISTER] = SVMA_CORE_MODIFY,
 	[SVMA_CALL_MREMAP] = SVMA_CORE_MREMAP_MOVE,
 	[SVMA_CALL_BRK] = SVMA_CORE_BRK,
+	[SVMA_CALL_MBIND] = SVMA_CORE_MBIND,
 };
 
 /* What a call that ended differently is reported as: an operation with the call's arguments. */
@@ -891,6 +894,20 @@ static int on_brk_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call.args[5] = TASK_SIZE;
 	call.args[6] = svma_mmap_min_addr();
 	return open_call(ri, mm, &call);
+}
+
+/* do_mbind(start, len, mode, mode_flags, nmask, flags) */
+static int on_mbind_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MBIND };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 0);
+	call.args[1] = svma_arg(regs, 1);
+	call.args[2] = (u16)svma_arg(regs, 2);
+	call.args[3] = svma_arg(regs, 5);
+	return open_call(ri, current->mm, &call);
 }
 
 /* clear_refs_write(file, buf, count, ppos): "4" takes the soft-dirty marks off, anything else no marks */
@@ -1164,6 +1181,7 @@ struct svma_probe_entry svma_probe_table[] = {
 	REQUIRED_RETURN("apply_mlockall_flags", "mlockall: the call", on_mlockall_call, on_call_done),
 	REQUIRED_RETURN("__x64_sys_mremap", "mremap: the call", on_mremap_call, on_call_done),
 	REQUIRED_RETURN("__x64_sys_brk", "brk: the call", on_brk_call, on_call_done),
+	REQUIRED_RETURN("do_mbind", "mbind: the call", on_mbind_call, on_call_done),
 	REQUIRED_RETURN("userfaultfd_ioctl", "userfaultfd: the call", on_userfaultfd, on_call_done),
 	REQUIRED_RETURN("clear_refs_write", "clear_refs", on_clear_refs, on_call_done),
 	REQUIRED_RETURN("expand_downwards", "stack growth", on_stack_growth, close_at_return),

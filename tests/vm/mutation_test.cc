@@ -268,6 +268,17 @@ const Case kCases[] = {
        s.Do(SYS_brk, {heap + 16 * kPage});
        s.Do(SYS_brk, {heap + 32 * kPage});
      }},
+    {"mbind_call_stops", SVMA_OP_MBIND,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Map(4, 4, PROT_READ);
+       s.Run(
+           [](Words w) -> int64_t {
+             const unsigned long nodes = 1;
+             return syscall(SYS_mbind, w[0], w[1], 2 /* MPOL_BIND */, &nodes, 8, 0);
+           },
+           {s.At(1), 6 * kPage});
+     }},
     {"search_ignores_guard", SVMA_OP_SEARCH,
      [](Stage& s) {
        const uint64_t hole = s.Do(SYS_mmap, {0, 64 * kPage, PROT_NONE, kPrivate, ~0ull, 0});

@@ -38,7 +38,7 @@ enum svma_core_op {
 	SVMA_CORE_OTHER = 16,
 	SVMA_CORE_EXEC = 17,
 	SVMA_CORE_MADVISE = 18, /* args: start, end, advice; over the whole range of the call */
-	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy; vma: the one it was called for */
+	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy, start of the VMA it was called for */
 	SVMA_CORE_SEARCH = 20,	/* args: length, low_limit, high_limit, align_mask, align_offset, topdown */
 	SVMA_CORE_CLEAR_REFS = 21, /* soft-dirty marks of all VMAs are taken off */
 };
@@ -137,6 +137,7 @@ enum svma_call_kind {
 	SVMA_CALL_BRK = 11,	/* args: brk, mm->brk at entry, lowest brk allowed, start_brk,
 				 * end_data - start_data, TASK_SIZE, vm.mmap_min_addr
 				 */
+	SVMA_CALL_MBIND = 12,	/* args: start, length, mode without its flags, MPOL_MF_ flags */
 };
 
 /* Of the file and the task of an mmap. */

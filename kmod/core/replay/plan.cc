@@ -22,6 +22,8 @@ Plan PlanCheck::next() const {
       return next_of_mremap();
     case SVMA_CALL_BRK:
       return next_of_brk();
+    case SVMA_CALL_MBIND:
+      return next_of_mbind();
     default:
       return Plan::nothing();
   }
@@ -68,12 +70,17 @@ void PlanCheck::note_step(const svma_op& op) {
       call_.state |= kMoved;
       call_.expected = static_cast<i64>(op.args[4]);
       return;
+    case SVMA_CORE_MBIND:
+      if (const Vma* const vma = space_.find_vma(VirtAddr(op.args[3]))) {
+        call_.cursor = vma->vm_end.value();
+      }
+      return;
     default:
       return;
   }
 }
 
-// Both take the lock once; what is given up later is not the call's own.
+// Each of the three takes the lock once; what is given up later is not the call's own.
 void PlanCheck::release() {
   if (has(kReleased)) return;
   const Plan plan = next();
@@ -86,15 +93,18 @@ void PlanCheck::release() {
   call_.expected = plan.step;
 }
 
-// brk() refuses by telling where the heap ends.
+// brk() refuses by telling where the heap ends. -EFAULT of do_mbind() is about holes and nothing
+// else.
 bool PlanCheck::is_refusal(i64 result) const {
   if (call_.kind == SVMA_CALL_BRK) return static_cast<u64>(result) == call_.heap;
-  return is_error(result);
+  return is_error(result) && !(call_.kind == SVMA_CALL_MBIND && result == -kEFAULT);
 }
 
 // Whether the arguments alone are wrong, so that the lock is not even taken.
 bool PlanCheck::refuses_at_once() const {
-  return call_.kind == SVMA_CALL_MREMAP && !mremap_arguments_valid();
+  return call_.kind == SVMA_CALL_MREMAP
+             ? !mremap_arguments_valid()
+             : call_.kind == SVMA_CALL_MBIND && mbind_arguments_invalid();
 }
 
 void PlanCheck::end(i64 result, svma_verdict& verdict) const {

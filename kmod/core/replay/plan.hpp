@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The course of mremap() and brk(). What such a call does next follows, at each moment while it
-// holds mmap_lock, from its arguments and the layout:
+// The course of mremap(), brk() and mbind(). What such a call does next follows, at each moment
+// while it holds mmap_lock, from its arguments and the layout:
 //
 //     mremap(FIXED, to a smaller size)
 //
@@ -71,7 +71,8 @@ class PlanCheck {
   PlanCheck(const AddressSpace& space, svma_call& call) : space_(space), call_(call) {}
 
   static bool covers(const svma_call& call) {
-    return call.kind == SVMA_CALL_MREMAP || call.kind == SVMA_CALL_BRK;
+    return call.kind == SVMA_CALL_MREMAP || call.kind == SVMA_CALL_BRK ||
+           call.kind == SVMA_CALL_MBIND;
   }
 
   void step(const svma_op& op, svma_verdict& verdict);
@@ -126,6 +127,13 @@ class PlanCheck {
   // plan_brk.cc
   Plan next_of_brk() const;
   Plan grow_brk(u64 old_end, u64 new_end) const;
+
+  // plan_mbind.cc
+  AddrRange bound_range() const;
+  bool mbind_arguments_invalid() const;
+  const Vma* first_bound(AddrRange range) const;
+  const Vma* next_bound(AddrRange range) const;
+  Plan next_of_mbind() const;
 
   const AddressSpace& space_;
   svma_call& call_;

@@ -541,7 +541,7 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
 
 // mm/mempolicy.c mbind_range(): the part of one VMA that the call's range covers.
 Status Predictor::mbind(const svma_op& op, Touched& touched) {
-  const Vma* const vma = space_.find_vma(VirtAddr(op.vma.start));
+  const Vma* const vma = space_.find_vma(VirtAddr(op.args[3]));
   const AddrRange call{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
   if (vma == nullptr) return kOk;
   const AddrRange part{vma->vm_start > call.start ? vma->vm_start : call.start,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// mremap() and brk() against their plans: each path, each error that the layout decides,
+// mremap(), brk() and mbind() against their plans: each path, each error that the layout decides,
 // and for each a kernel that does something else.
 #include "replay/plan.hpp"
 
@@ -458,6 +458,167 @@ TEST_F(BrkPlan, EndMovedMeanwhile_IsNotJudged) {
   EXPECT_EQ(ends(c, at(8)), 0u);
   copy.brk = at(8);
   EXPECT_EQ(end(copy, static_cast<i64>(at(9))), 1u);
+}
+
+// --- mbind
+
+class MbindPlan : public PlanTest {
+ protected:
+  static constexpr u64 kDefault = 0, kBind = 2;
+  static constexpr u64 kStrict = 1, kMove = 2, kMoveAll = 4;
+  static constexpr int kEIO = 5;
+
+  svma_call call(u64 first, u64 last, u64 mode = kBind, u64 flags = 0) {
+    return make(SVMA_CALL_MBIND, {at(first), (last - first) * kPageSize, mode, flags});
+  }
+  u32 binds(svma_call& c, u64 first, u64 last, u64 vma, u64 policy = 9) {
+    return step(c, SVMA_CORE_MBIND, {at(first), at(last), policy, at(vma)});
+  }
+};
+
+// AAAABBBB, mbind of [1, 6)
+TEST_F(MbindPlan, EveryVmaVisited_NothingDiffers) {
+  map(0, 4);
+  map(4, 4, kMapped | kVmDontCopy);
+  svma_call c = call(1, 6);
+  EXPECT_EQ(binds(c, 1, 6, 0), 0u);
+  svma_call early = c;
+  EXPECT_EQ(end(early, 0), 1u);
+  EXPECT_EQ(binds(c, 1, 6, 4), 0u);
+  svma_call copy = c;
+  EXPECT_EQ(end(c, 0), 0u);
+  EXPECT_EQ(end(copy, -kENOMEM), 1u);
+}
+
+TEST_F(MbindPlan, AnotherVmaVisited_Differs) {
+  map(0, 4);
+  map(4, 4, kMapped | kVmDontCopy);
+  svma_call c = call(1, 6);
+  EXPECT_EQ(binds(c, 1, 6, 4), 1u);
+}
+
+TEST_F(MbindPlan, OneVmaTooMany_Differs) {
+  map(0, 4);
+  map(4, 4, kMapped | kVmDontCopy);
+  svma_call c = call(1, 4);
+  EXPECT_EQ(binds(c, 1, 4, 0), 0u);
+  EXPECT_EQ(binds(c, 1, 4, 4), 1u);
+}
+
+// B has the policy: A becomes part of it, and what they are now is visited again.
+TEST_F(MbindPlan, MergedWithTheNext_VisitedAgain) {
+  map(0, 4);
+  map(4, 4);
+  svma_call c = call(2, 8);
+  EXPECT_EQ(binds(c, 2, 8, 0), 0u);
+  unmap(2, 8);
+  map(2, 6);
+  EXPECT_EQ(binds(c, 2, 8, 2), 0u);
+  EXPECT_EQ(end(c, 0), 0u);
+}
+
+TEST_F(MbindPlan, MergedWithWhatIsBehindTheRange_NotVisitedAgain) {
+  map(0, 8);
+  svma_call c = call(0, 4);
+  EXPECT_EQ(binds(c, 0, 4, 0), 0u);
+  svma_call whole = call(0, 8);
+  EXPECT_EQ(binds(whole, 0, 8, 0), 0u);
+  unmap(0, 8);
+  map(0, 12);
+  EXPECT_EQ(end(c, 0), 0u);
+  EXPECT_EQ(end(whole, 0), 0u);
+}
+
+TEST_F(MbindPlan, StepFailed_EndsWithItsError) {
+  map(0, 8);
+  svma_call c = call(2, 6);
+  EXPECT_EQ(binds(c, 2, 6, 0), 0u);
+  c.failed = -kENOMEM;
+  svma_call copy = c;
+  EXPECT_EQ(end(c, -kENOMEM), 0u);
+  EXPECT_EQ(end(copy, 0), 1u);
+}
+
+TEST_F(MbindPlan, Hole_EfaultAheadOfAllSteps) {
+  map(0, 4);
+  map(6, 2);
+  for (auto [first, last] : {std::pair<u64, u64>{2, 8}, {2, 6}, {4, 8}, {4, 6}}) {
+    svma_call c = call(first, last);
+    svma_call copy = c, refused = c;
+    EXPECT_EQ(end(c, -kEFAULT), 0u);
+    EXPECT_EQ(end(copy, 0), 1u);
+    EXPECT_EQ(end(refused, -kEINVAL), 0u);  // the policy did not suit the nodes
+  }
+  svma_call c = call(2, 8);
+  EXPECT_EQ(binds(c, 2, 8, 0), 1u);
+}
+
+TEST_F(MbindPlan, NoHole_MustNotSayEfault) {
+  map(0, 8);
+  svma_call c = call(2, 8);
+  EXPECT_EQ(end(c, -kEFAULT), 1u);
+}
+
+TEST_F(MbindPlan, DefaultPolicy_PassesHoles) {
+  map(0, 4);
+  map(6, 2);
+  svma_call c = call(2, 8, kDefault);
+  EXPECT_EQ(binds(c, 2, 8, 0, 0), 0u);
+  EXPECT_EQ(binds(c, 2, 8, 6, 0), 0u);
+  EXPECT_EQ(end(c, 0), 0u);
+  svma_call nothing = call(4, 6, kDefault);
+  EXPECT_EQ(end(nothing, -kEFAULT), 0u);
+  svma_call with_policy = call(2, 8, kDefault);
+  EXPECT_EQ(binds(with_policy, 2, 8, 0, 9), 1u);
+}
+
+TEST_F(MbindPlan, HoleWithMove_IsNotJudged) {
+  map(0, 4);
+  map(6, 2);
+  svma_call c = call(2, 8, kBind, kMove | kStrict);
+  svma_call copy = c;
+  EXPECT_EQ(end(c, -kEFAULT), 0u);
+  EXPECT_EQ(end(copy, -kEIO), 0u);
+}
+
+TEST_F(MbindPlan, Strict_PagesDecide) {
+  map(0, 8);
+  svma_call c = call(2, 8, kBind, kStrict);
+  svma_call refused = c;
+  EXPECT_EQ(end(refused, -kEIO), 0u);
+  EXPECT_EQ(binds(c, 2, 8, 0), 0u);
+  svma_call copy = c;
+  EXPECT_EQ(end(c, 0), 0u);
+  EXPECT_EQ(end(copy, -kEIO), 0u);
+}
+
+TEST_F(MbindPlan, BadArguments_RefusedWithoutTheLock) {
+  map(0, 8);
+  svma_call flags = call(0, 1, kBind, 16);
+  svma_call unaligned = call(0, 1);
+  unaligned.args[0] += 1;
+  svma_call wraps = call(0, 1);
+  wraps.args[1] = ~0ull << 20;
+  for (svma_call* bad : {&flags, &unaligned, &wraps}) {
+    EXPECT_EQ(returns(*bad, -kEINVAL).divergent, 0u);
+    EXPECT_EQ(returns(*bad, 0).divergent, 1u);
+  }
+  unaligned.args[3] = kMoveAll;
+  EXPECT_EQ(returns(unaligned, -kEPERM).divergent, 0u);
+}
+
+// [0, 4)BBBB: what begins at address 0 is passed over unless the range begins there, too.
+TEST_F(MbindPlan, VmaAtAddressZero_PassedOver) {
+  map_at(0, 4);
+  map_at(4 * kPageSize, 4, kMapped | kVmDontCopy);
+  const u64 end_of_range = 8 * kPageSize;
+  svma_call inside = make(SVMA_CALL_MBIND, {kPageSize, end_of_range - kPageSize, kBind, 0});
+  EXPECT_EQ(step(inside, SVMA_CORE_MBIND, {kPageSize, end_of_range, 9, 4 * kPageSize}), 0u);
+  EXPECT_EQ(end(inside, 0), 0u);
+  svma_call whole = make(SVMA_CALL_MBIND, {0, end_of_range, kBind, 0});
+  EXPECT_EQ(step(whole, SVMA_CORE_MBIND, {0, end_of_range, 9, 0}), 0u);
+  svma_call alone = make(SVMA_CALL_MBIND, {kPageSize, kPageSize, kBind, 0});
+  EXPECT_EQ(end(alone, 0), 0u);
 }
 
 }  // namespace
