@@ -109,6 +109,15 @@ bool svma_mm_topdown(const struct mm_struct *mm)
 	return (unsigned long)mm->get_unmapped_area == topdown_search;
 }
 
+unsigned long svma_lowest_brk(const struct mm_struct *mm)
+{
+#ifdef CONFIG_COMPAT_BRK
+	if (!current->brk_randomized)
+		return mm->end_data;
+#endif
+	return mm->start_brk;
+}
+
 #if HAS_MAPLE_TREE
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr)
 {

@@ -44,6 +44,9 @@ int svma_overcommit_memory(void);
  */
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr);
 
+/* Below this brk() does not go: with CONFIG_COMPAT_BRK that depends on the task. */
+unsigned long svma_lowest_brk(const struct mm_struct *mm);
+
 /* Whether a plain mmap() in @mm is placed from the top down; false for the legacy layout. */
 bool svma_mm_topdown(const struct mm_struct *mm);
 

@@ -64,6 +64,7 @@ struct svma_call_entry *svma_call_begin(struct mm_struct *mm, const struct svma_
 	entry->task = current;
 	entry->mm = mm;
 	entry->applied = false;
+	entry->policy_seen = false;
 	entry->call = *call;
 	raw_spin_lock(&bucket->lock);
 	hlist_add_head(&entry->node, &bucket->calls);

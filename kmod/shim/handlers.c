@@ -57,6 +57,16 @@ static void fill_rlimits(struct svma_rlimits *limits)
 	limits->data = rlimit(RLIMIT_DATA);
 	limits->data_max = rlimit_max(RLIMIT_DATA);
 	limits->stack = rlimit(RLIMIT_STACK);
+	limits->memlock = rlimit(RLIMIT_MEMLOCK);
+}
+
+/* What the kernel asks besides a call's arguments and the layout; mmap_lock is held for writing. */
+static void note_conditions(struct svma_call *call, const struct mm_struct *mm)
+{
+	fill_rlimits(&call->rlimits);
+	call->map_count_limit = svma_max_map_count();
+	call->def_flags = mm->def_flags;
+	call->brk = mm->brk;
 }
 
 /* Is @op a step of the system call that its task is in? Then the call's arguments say what it must be. */
@@ -75,6 +85,13 @@ static bool is_step(const struct svma_call_entry *entry, const struct svma_op *o
 	case SVMA_CALL_UFFD_REGISTER:
 	case SVMA_CALL_UFFD_UNREGISTER:
 		return op->kind == SVMA_CORE_MODIFY;
+	case SVMA_CALL_MREMAP:
+		return op->kind == SVMA_CORE_MUNMAP || op->kind == SVMA_CORE_MREMAP_EXPAND ||
+		       op->kind == SVMA_CORE_MREMAP_MOVE;
+	case SVMA_CALL_BRK:
+		return op->kind == SVMA_CORE_MUNMAP || op->kind == SVMA_CORE_BRK;
+	case SVMA_CALL_MBIND:
+		return op->kind == SVMA_CORE_MBIND;
 	default:
 		return false;
 	}
@@ -88,6 +105,7 @@ static void check_step(struct svma_tracked *t, const struct svma_op *op)
 	if (!entry || !is_step(entry, op))
 		return;
 	entry->mm = t->mm; /* which a userfaultfd tells only now */
+	note_conditions(&entry->call, t->mm);
 	svma_core_call_step(t->shadow, &entry->call, op, &verdict);
 	svma_account_answers(t, op, &verdict);
 }
@@ -275,10 +293,20 @@ static void release_call(struct svma_tracked *t)
 		op.args[3] = entry->call.failed != 0;
 		op.args[4] = entry->call.cursor;
 		break;
+	case SVMA_CALL_MBIND_WHOLE:
+		if (!entry->policy_seen)
+			return; /* it did not get as far as the first VMA */
+		op.kind = SVMA_CORE_MBIND;
+		op.args[0] = entry->call.args[0];
+		op.args[1] = entry->call.args[0] + PAGE_ALIGN(entry->call.args[1]);
+		op.args[2] = entry->policy;
+		op.args[3] = SVMA_CORE_NO_VMA;
+		break;
 	case SVMA_CALL_CLEAR_REFS:
 		op.kind = SVMA_CORE_CLEAR_REFS;
 		break;
 	default:
+		note_conditions(&entry->call, t->mm);
 		svma_core_call_release(t->shadow, &entry->call);
 		return;
 	}
@@ -589,13 +617,6 @@ static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs
 	return 0;
 }
 
-static bool in_madvise(const struct mm_struct *mm)
-{
-	struct svma_call_entry *entry = svma_call_current(mm);
-
-	return entry && entry->call.kind == SVMA_CALL_MADVISE;
-}
-
 static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	const struct svma_args args = svma_args_mbind(regs);
@@ -604,11 +625,26 @@ static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[0] = args.start;
 	op.args[1] = args.end;
 	op.args[2] = svma_policy_digest(args.policy);
-	op.vma.start = args.vma->vm_start;
+	op.args[3] = args.vma->vm_start;
 	return open_at_entry(ri, args.vma->vm_mm, &op);
 }
 
-/* Where no other operation is open and no madvise() goes on, it is userfaultfd. */
+/* Calls that are applied as a whole: what merges inside them is a part of that. */
+static bool in_whole_call(const struct mm_struct *mm, unsigned int policy)
+{
+	struct svma_call_entry *entry = svma_call_current(mm);
+
+	if (!entry)
+		return false;
+	if (entry->call.kind == SVMA_CALL_MBIND_WHOLE) {
+		entry->policy_seen = true;
+		entry->policy = policy;
+		return true;
+	}
+	return entry->call.kind == SVMA_CALL_MADVISE;
+}
+
+/* Where no other operation is open and no such call goes on, it is userfaultfd. */
 static int on_merge(struct kprobe *kp, struct pt_regs *regs)
 {
 	const struct svma_args args = svma_args_merge(regs);
@@ -617,7 +653,7 @@ static int on_merge(struct kprobe *kp, struct pt_regs *regs)
 
 	rcu_read_lock();
 	t = svma_find_rcu(args.mm);
-	if (t && !in_madvise(args.mm)) {
+	if (t && !in_whole_call(args.mm, svma_policy_digest(args.policy))) {
 		count_hit(kp);
 		op.args[0] = args.start;
 		op.args[1] = args.end;
@@ -802,21 +838,47 @@ static const u32 operation_of_call[] = {
 	[SVMA_CALL_MLOCKALL] = SVMA_CORE_MLOCK,
 	[SVMA_CALL_UFFD_REGISTER] = SVMA_CORE_MODIFY,
 	[SVMA_CALL_UFFD_UNREGISTER] = SVMA_CORE_MODIFY,
+	[SVMA_CALL_MREMAP] = SVMA_CORE_MREMAP_MOVE,
+	[SVMA_CALL_BRK] = SVMA_CORE_BRK,
+	[SVMA_CALL_MBIND] = SVMA_CORE_MBIND,
 };
+
+/* What a call that ended differently is reported as: an operation with the call's arguments. */
+static void operation_from_call(const struct svma_call *call, s64 result, struct svma_op *op)
+{
+	op->kind = operation_of_call[call->kind];
+	op->result = result;
+	op->args[0] = call->args[0];
+	op->args[1] = call->args[0] + call->args[1];
+	op->args[2] = call->args[2];
+	switch (call->kind) {
+	case SVMA_CALL_MREMAP:
+		op->args[1] = call->args[0];
+		op->args[2] = call->args[1];
+		op->args[3] = call->args[2];
+		op->args[4] = call->args[4];
+		op->args[5] = call->args[3];
+		break;
+	case SVMA_CALL_BRK:
+		op->args[0] = call->args[1];
+		op->args[1] = call->args[0] - call->args[1];
+		op->args[2] = 0;
+		break;
+	default:
+		op->result = (int)result;
+	}
+}
 
 static int on_call_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct svma_call *call = &data->call->call;
-	struct svma_op op = { .result = (int)regs_return_value(regs) };
 	struct svma_verdict verdict = {};
+	struct svma_op op = {};
 	struct svma_tracked *t;
 
 	if (call->kind < ARRAY_SIZE(operation_of_call) && operation_of_call[call->kind]) {
-		op.kind = operation_of_call[call->kind];
-		op.args[0] = call->args[0];
-		op.args[1] = call->args[0] + call->args[1];
-		op.args[2] = call->args[2];
+		operation_from_call(call, regs_return_value(regs), &op);
 		rcu_read_lock();
 		t = data->call->mm ? svma_find_rcu(data->call->mm) : NULL;
 		if (t) {
@@ -947,6 +1009,54 @@ static int on_munmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 		return 1;
 	call.args[0] = svma_arg(regs, 0);
 	call.args[1] = svma_arg(regs, 1);
+	return open_call(ri, current->mm, &call);
+}
+
+/* mremap(addr, old_len, new_len, flags, new_addr) */
+static int on_mremap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MREMAP };
+	unsigned int i;
+
+	if (!current->mm)
+		return 1;
+	for (i = 0; i < 5; i++)
+		call.args[i] = svma_arg(regs, i);
+	call.args[5] = TASK_SIZE;
+	call.args[6] = svma_mmap_min_addr();
+	own_placement(&call.placement);
+	return open_call(ri, current->mm, &call);
+}
+
+/* brk(brk); the fields of the mm are read without the lock, and the core checks that they were still true */
+static int on_brk_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_BRK };
+	struct mm_struct *mm = current->mm;
+
+	if (!mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 0);
+	call.args[1] = READ_ONCE(mm->brk);
+	call.args[2] = svma_lowest_brk(mm);
+	call.args[3] = mm->start_brk;
+	call.args[4] = mm->end_data - mm->start_data;
+	call.args[5] = TASK_SIZE;
+	call.args[6] = svma_mmap_min_addr();
+	return open_call(ri, mm, &call);
+}
+
+/* do_mbind(start, len, mode, mode_flags, nmask, flags) */
+static int on_mbind_call(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_ON(SVMA_CALL_MBIND_WHOLE, SVMA_CALL_MBIND) };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 0);
+	call.args[1] = svma_arg(regs, 1);
+	call.args[2] = (u16)svma_arg(regs, 2);
+	call.args[3] = svma_arg(regs, 5);
 	return open_call(ri, current->mm, &call);
 }
 
@@ -1220,6 +1330,10 @@ struct svma_probe_entry svma_probe_table[] = {
 	/* 5.10 has the tests of the arguments in its callers, too, and calls the rest. */
 	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise"), KRETPROBE(on_madvise, on_call_done) },
 	{ ROW("madvise: KSM's answer", EVERYWHERE("ksm_madvise")), KRETPROBE(on_ksm, on_ksm_done) },
+	/* The part that the system calls of 64-bit and of 32-bit programs share. */
+	{ ROW("mremap: the call", EVERYWHERE("__do_sys_mremap")), KRETPROBE(on_mremap_call, on_call_done) },
+	{ ROW("brk: the call", EVERYWHERE("__do_sys_brk")), KRETPROBE(on_brk_call, on_call_done) },
+	{ ROW("mbind: the call", EVERYWHERE("do_mbind")), KRETPROBE(on_mbind_call, on_call_done) },
 	{ ROW("mlock: the call", EVERYWHERE("apply_vma_lock_flags")), KRETPROBE(on_mlock_call, on_call_done) },
 	{ ROW("mlockall: the call", EVERYWHERE("apply_mlockall_flags")), KRETPROBE(on_mlockall_call, on_call_done) },
 	{ ROW("userfaultfd: the call", EVERYWHERE("userfaultfd_ioctl")), KRETPROBE(on_userfaultfd, on_call_done) },

@@ -90,6 +90,11 @@ void svma_os_live_totals(const void *live, struct svma_live_totals *out)
 	out->hiwater_vm = mm->hiwater_vm;
 }
 
+svma_u64 svma_os_live_brk(const void *live)
+{
+	return ((const struct mm_struct *)live)->brk;
+}
+
 /*
  * Each mm has two pairs of bases, set in exec before anything is searched, and they stay: one for the searches
  * of 64-bit system calls, one for those of 32-bit ones (arch/x86/mm/mmap.c get_mmap_base() in v6.1). The end of

@@ -237,6 +237,8 @@ extern u64 svma_ended_facts[SVMA_FACT_COUNT]; /* likewise */
  * @task: the task
  * @mm: the address space it works on; NULL when that is known only at the release of the lock
  * @applied: the whole call was applied as one operation
+ * @policy_seen: an mbind has come to the first VMA, and
+ * @policy: the digest of what it wants is known
  * @call: what the core makes of it
  */
 struct svma_call_entry {
@@ -244,6 +246,8 @@ struct svma_call_entry {
 	struct task_struct *task;
 	const struct mm_struct *mm;
 	bool applied;
+	bool policy_seen;
+	unsigned int policy;
 	struct svma_call call;
 };
 

@@ -339,7 +339,8 @@ class Faithful : public test::KernelProbes {
     if (suspect_) return;
     svma_verdict verdict{};
     svma_u64 predicted = 0;
-    svma_core_search(shadow_->get(), &op, nullptr, in_call_ ? &call_ : nullptr, &predicted, &verdict);
+    svma_core_search(shadow_->get(), &op, nullptr, in_call_ ? &call_ : nullptr, &predicted,
+                     &verdict);
     judge(verdict, op);
     svma_op wrong = op;
     wrong.result =

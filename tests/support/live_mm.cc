@@ -49,3 +49,7 @@ extern "C" int svma_os_live_find(const void* mm, svma_u64 addr, svma_live_vma* o
 extern "C" void svma_os_live_totals(const void* mm, svma_live_totals* out) {
   *out = static_cast<const svma::test::FakeLive*>(mm)->totals;
 }
+
+extern "C" svma_u64 svma_os_live_brk(const void* mm) {
+  return static_cast<const svma::test::FakeLive*>(mm)->brk;
+}

@@ -12,6 +12,7 @@ struct FakeLive {
   std::vector<svma_live_vma> vmas;  // in address order
   svma_live_totals totals{};
   bool says_anonymous = false;  // `anonymous` is as each VMA has it; else it is who has no file
+  svma_u64 brk = 0;
 
   // Adds a VMA and accounts for it as private data.
   svma_live_vma& add(svma_u64 start, svma_u64 end, svma_u64 flags = 0x8100073);

@@ -56,7 +56,7 @@ class NaiveKernel {
   struct Environment {
     u32 map_count_limit = 65530;
     u32 task = 1;
-    svma_rlimits rlimits{~0ull, ~0ull, ~0ull, ~0ull};
+    svma_rlimits rlimits{~0ull, ~0ull, ~0ull, ~0ull, ~0ull};
     bool no_memory = false;      // overcommit says no
     bool driver_fails = false;   // so does ->mmap()
     bool downgrade = false;      // munmap goes on under the read lock

@@ -261,6 +261,28 @@ const Case kCases[] = {
      [](Stage& s) {
        s.Do(SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0});
      }},
+    {"mremap_call_moves", SVMA_OP_MREMAP_MOVE,  // the call as a whole goes by that name
+     [](Stage& s) {
+       s.Map(0, 2);
+       s.Do(SYS_mremap, {s.At(0), 2 * kPage, 6 * kPage, 0});
+     }},
+    {"brk_call_longer", SVMA_OP_BRK,
+     [](Stage& s) {
+       const uint64_t heap = s.Do(SYS_brk, {0});
+       s.Do(SYS_brk, {heap + 16 * kPage});
+       s.Do(SYS_brk, {heap + 32 * kPage});
+     }},
+    {"mbind_call_stops", SVMA_OP_MBIND,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Map(4, 4, PROT_READ);
+       s.Run(
+           [](Words w) -> int64_t {
+             const unsigned long nodes = 1;
+             return syscall(SYS_mbind, w[0], w[1], 2 /* MPOL_BIND */, &nodes, 8, 0);
+           },
+           {s.At(1), 6 * kPage});
+     }},
     {"search_ignores_guard", SVMA_OP_SEARCH,
      [](Stage& s) {
        const uint64_t hole = s.Do(SYS_mmap, {0, 1000 * kPage, PROT_NONE, kPrivate, ~0ull, 0});

@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -226,6 +228,32 @@ TEST_F(Brk, PartOfHeapProtected_NewVmaNextToIt) {
   Do("shrink over both", SYS_brk, {page + kPage});
 }
 
+TEST_F(Brk, Refused_EndStaysWhereItWas) {
+  const uint64_t top = Do("brk 0", SYS_brk, {0});
+  Do("grow", SYS_brk, {top + 8 * kPage});
+  const uint64_t heap = top + 8 * kPage;
+  EXPECT_EQ(static_cast<uint64_t>(Do("below its start", SYS_brk, {kPage})), heap);
+  EXPECT_EQ(static_cast<uint64_t>(Do("beyond the user's half", SYS_brk, {1ull << 47})), heap);
+  EXPECT_EQ(static_cast<uint64_t>(Do("wraps around", SYS_brk, {~0ull})), heap);
+  EXPECT_EQ(static_cast<uint64_t>(Do("within its page", SYS_brk, {heap - 5})), heap - 5);
+  const rlimit limit{16 * kPage, RLIM_INFINITY};
+  ASSERT_EQ(prlimit(puppet_.pid(), RLIMIT_DATA, &limit, nullptr), 0);
+  EXPECT_EQ(static_cast<uint64_t>(Do("over RLIMIT_DATA", SYS_brk, {heap + 64 * kPage})), heap - 5);
+  const uint64_t page = (heap + kPage - 1) & ~(kPage - 1);
+  Do("hole", SYS_munmap, {page - 2 * kPage, 2 * kPage});
+  EXPECT_EQ(static_cast<uint64_t>(Do("shrink over a hole", SYS_brk, {page - 2 * kPage})), heap - 5);
+  Do("shrink", SYS_brk, {page - 3 * kPage});
+}
+
+// Nobody tells the module of this one, and it takes no lock that the module sees.
+TEST_F(Brk, MovedByPrctl_NextCallFollows) {
+  const uint64_t top = Do("brk 0", SYS_brk, {0});
+  Do("grow", SYS_brk, {top + 8 * kPage});
+  Do("PR_SET_MM_BRK", SYS_prctl, {PR_SET_MM, PR_SET_MM_BRK, top + 6 * kPage, 0, 0});
+  EXPECT_EQ(static_cast<uint64_t>(Do("brk 0", SYS_brk, {0})), top + 6 * kPage);
+  Do("shrink", SYS_brk, {top + 2 * kPage});
+}
+
 // --- mprotect
 
 TEST_F(Mprotect, MiddleHeadTailAndBack_MergesAgain) {
@@ -375,6 +403,46 @@ TEST_F(Special, Mbind_PartAndBack_MergesAgain) {
   EXPECT_EQ(ArenaVmas(), 1u);
 }
 
+TEST_F(Special, Mbind_HolesAndErrors_FollowFromTheLayout) {
+  static const unsigned long node0 = 1, node9 = 1 << 9;
+  const uint64_t nodes = reinterpret_cast<uint64_t>(&node0);
+  Map(0, 4);
+  Map(4, 4, PROT_READ);
+  Map(10, 4);
+  Touch(0, 4);
+  Do("over two", SYS_mbind, {At(2), 4 * kPage, 2, nodes, 64, 0});
+  EXPECT_EQ(ArenaVmas(), 5u);
+  Do("the rest joins", SYS_mbind, {At(0), 8 * kPage, 2, nodes, 64, 1 /* MPOL_MF_STRICT */});
+  EXPECT_EQ(ArenaVmas(), 3u);
+  Fail("hole in the middle", EFAULT, SYS_mbind, {At(6), 6 * kPage, 2, nodes, 64, 0});
+  Fail("hole at the start", EFAULT, SYS_mbind, {At(8), 4 * kPage, 2, nodes, 64, 2});
+  Fail("hole at the end", EFAULT, SYS_mbind, {At(12), 4 * kPage, 2, nodes, 64, 0});
+  Fail("nothing but a hole", EFAULT, SYS_mbind, {At(20), kPage, 0, 0, 0, 0});
+  Fail("bad flags", EINVAL, SYS_mbind, {At(0), kPage, 2, nodes, 64, 64});
+  Fail("unaligned", EINVAL, SYS_mbind, {At(0) + 1, kPage, 2, nodes, 64, 0});
+  Fail("no such node", EINVAL, SYS_mbind,
+       {At(0), kPage, 2, reinterpret_cast<uint64_t>(&node9), 64, 0});
+  Do("no length", SYS_mbind, {At(0), 0, 2, nodes, 64, 0});
+  Do("default over holes", SYS_mbind, {At(0), 20 * kPage, 0, 0, 0, 0});
+  EXPECT_EQ(ArenaVmas(), 3u);
+}
+
+// Linux 6.1 leaves a VMA that begins at address 0 out when the range begins behind its first page:
+// kmod/core/replay/plan_mbind.cc. The call says 0, and the policy is not there.
+TEST_F(Special, MbindInsideAVmaAtAddressZero_PolicyIsNotSet) {
+  Do("at 0", SYS_mmap, {0, 4 * kPage, kReadWrite, kPrivate | MAP_FIXED, ~0ull, 0});
+  Run("mbind", [](Words) -> int64_t {
+    const unsigned long node0 = 1;
+    return syscall(SYS_mbind, kPage, kPage, 2 /* MPOL_BIND */, &node0, 64, 0);
+  });
+  Run("get_mempolicy", [](Words) -> int64_t {
+    int mode = -1;
+    if (syscall(SYS_get_mempolicy, &mode, nullptr, 0, kPage, 2 /* MPOL_F_ADDR */)) return -1;
+    return mode;  // MPOL_DEFAULT
+  });
+  Do("munmap", SYS_munmap, {0, 4 * kPage});
+}
+
 TEST_F(Special, Userfaultfd_RegisterUnregister_MergesAgain) {
   int fd = puppet_.Syscall(SYS_userfaultfd, {O_CLOEXEC}).value;
   ASSERT_GE(fd, 0);
@@ -426,6 +494,38 @@ TEST_F(Special, RemapFilePages_Layout_Equal) {
 }
 
 // --- mremap
+
+TEST_F(Mremap, Refused_ErrorFollowsFromArgumentsAndLayout) {
+  Map(0, 4);
+  Map(6, 2, PROT_READ);
+  const uint64_t may_move = MREMAP_MAYMOVE, fixed = MREMAP_MAYMOVE | MREMAP_FIXED;
+  Fail("unknown flag", EINVAL, SYS_mremap, {At(0), kPage, kPage, 16, 0});
+  Fail("FIXED without MAYMOVE", EINVAL, SYS_mremap, {At(0), kPage, kPage, MREMAP_FIXED, At(32)});
+  Fail("no length", EINVAL, SYS_mremap, {At(0), kPage, 0, may_move, 0});
+  Fail("hole", EFAULT, SYS_mremap, {At(4), kPage, 2 * kPage, may_move, 0});
+  Fail("private duplicate", EINVAL, SYS_mremap, {At(0), 0, 2 * kPage, may_move, 0});
+  Fail("over the end", EFAULT, SYS_mremap, {At(0), 5 * kPage, 9 * kPage, may_move, 0});
+  Fail("no room", ENOMEM, SYS_mremap, {At(0), 4 * kPage, 8 * kPage, 0, 0});
+  Fail("part of a VMA", ENOMEM, SYS_mremap, {At(0), 2 * kPage, 3 * kPage, 0, 0});
+  Fail("too large", ENOMEM, SYS_mremap, {At(0), 4 * kPage, 1ull << 47, may_move, 0});
+  Fail("unaligned target", EINVAL, SYS_mremap, {At(0), kPage, kPage, fixed, At(32) + 1});
+  Fail("over itself", EINVAL, SYS_mremap, {At(0), 4 * kPage, 4 * kPage, fixed, At(2)});
+  Fail("target is gone when the source is found to be", EFAULT, SYS_mremap,
+       {At(0), 6 * kPage, 9 * kPage, fixed, At(6)});
+  EXPECT_EQ(ArenaVmas(), 1u);
+  const rlimit memlock{2 * kPage, 2 * kPage};
+  Do("mlock", SYS_mlock, {At(0), 4 * kPage});
+  ASSERT_EQ(prlimit(puppet_.pid(), RLIMIT_MEMLOCK, &memlock, nullptr), 0);
+  Do("over RLIMIT_MEMLOCK, with the capability", SYS_mremap, {At(0), 4 * kPage, 8 * kPage, 0, 0});
+}
+
+TEST_F(Mremap, SameSize_Nothing) {
+  Map(0, 4);
+  Do("whole", SYS_mremap, {At(0), 4 * kPage, 4 * kPage, 0, 0});
+  Do("part", SYS_mremap, {At(1), 2 * kPage - 5, kPage + 1, MREMAP_MAYMOVE, 0});
+  Do("fixed", SYS_mremap, {At(1), 2 * kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, At(40)});
+  EXPECT_EQ(ArenaVmas(), 3u);
+}
 
 TEST_F(Mremap, ShrinkAndGrowInPlace_Layout_Equal) {
   Map(0, 8);
@@ -738,15 +838,57 @@ void* MessAbout(void* seed) {
   return nullptr;
 }
 
-TEST_F(Threads, EightAtRandom_LayoutEqualAfterwards) {
-  Run("8 threads", [](Words) -> int64_t {
-    pthread_t threads[8];
-    for (uint64_t i = 0; i < 8; i++) {
-      if (pthread_create(&threads[i], nullptr, MessAbout, reinterpret_cast<void*>(i + 1))) return 1;
+// The heap's end is the only one there is: threads contend for it, too.
+void* MoveAbout(void* seed) {
+  static const uint64_t heap = syscall(SYS_brk, 0);
+  const unsigned long node0 = 1;
+  std::mt19937_64 random(reinterpret_cast<uint64_t>(seed));
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  while (std::chrono::steady_clock::now() < end) {
+    const uint64_t at = kArena + random() % 64 * kPage, to = kArena + random() % 64 * kPage;
+    const uint64_t length = (1 + random() % 8) * kPage, wanted = (1 + random() % 8) * kPage;
+    switch (random() % 6) {
+      case 0:
+        syscall(SYS_mremap, at, length, wanted, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+        break;
+      case 1:
+        syscall(SYS_mremap, at, length, wanted, 0, 0);
+        break;
+      case 2:
+        syscall(SYS_mbind, at, length, random() % 2 * 2, &node0, 64, 0);
+        break;
+      case 3:
+        mmap(reinterpret_cast<void*>(at), length, kReadWrite, kPrivate | MAP_FIXED, -1, 0);
+        break;
+      default:
+        syscall(SYS_brk, heap + random() % 64 * (kPage / 2));
+        break;
     }
-    for (pthread_t thread : threads) pthread_join(thread, nullptr);
-    return 0;
-  });
+  }
+  return nullptr;
+}
+
+int64_t RunEight(void* (*function)(void*)) {
+  pthread_t threads[8];
+  for (uint64_t i = 0; i < 8; i++) {
+    if (pthread_create(&threads[i], nullptr, function, reinterpret_cast<void*>(i + 1))) return 1;
+  }
+  for (pthread_t thread : threads) pthread_join(thread, nullptr);
+  return 0;
+}
+
+TEST_F(Threads, EightThatMove_CallsEndAsPredicted) {
+  Run("8 threads", [](Words) { return RunEight(MoveAbout); });
+  svma_mm mm;
+  ASSERT_EQ(device_.Mm(0, id_, &mm), 0);
+  EXPECT_GT(mm.counts.by_operation[SVMA_OP_BRK], 10u);
+  EXPECT_GT(mm.counts.by_operation[SVMA_OP_MBIND], 10u);
+  EXPECT_GT(mm.counts.by_operation[SVMA_OP_MREMAP_MOVE], 10u);
+  EXPECT_EQ(mm.counts.resyncs, 0u);
+}
+
+TEST_F(Threads, EightAtRandom_LayoutEqualAfterwards) {
+  Run("8 threads", [](Words) { return RunEight(MessAbout); });
   svma_mm mm;
   ASSERT_EQ(device_.Mm(0, id_, &mm), 0);
   EXPECT_GT(mm.counts.operations, 100u);

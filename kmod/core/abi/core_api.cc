@@ -116,10 +116,12 @@ void svma_core_search(svma_shadow* shadow, const svma_op* op, const svma_placeme
 
 void svma_core_call_step(svma_shadow* shadow, svma_call* call, const svma_op* op,
                          svma_verdict* verdict) {
+  call->heap = shadow->heap_end();
   svma::CallCheck(shadow->semantics(), shadow->space(), *call).step(*op, *verdict);
 }
 
 void svma_core_call_release(svma_shadow* shadow, svma_call* call) {
+  call->heap = shadow->heap_end();
   svma::CallCheck(shadow->semantics(), shadow->space(), *call).release();
 }
 

@@ -40,7 +40,9 @@ enum svma_core_op {
 	SVMA_CORE_MADVISE = 18, /* args: start, end, advice, 1 when KSM refused, where;
 				 * over the whole range of the call
 				 */
-	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy; vma: the one it was called for */
+	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy, start of the VMA it was called for,
+				 * or SVMA_CORE_NO_VMA: of all in the range, one after another
+				 */
 	SVMA_CORE_SEARCH = 20,	/* args: length, low_limit, high_limit, align_mask, align_offset, topdown */
 	SVMA_CORE_CLEAR_REFS = 21, /* soft-dirty marks of all VMAs are taken off */
 };
@@ -88,12 +90,14 @@ enum svma_core_field {
  * @data: RLIMIT_DATA
  * @data_max: its hard limit
  * @stack: RLIMIT_STACK
+ * @memlock: RLIMIT_MEMLOCK
  */
 struct svma_rlimits {
 	svma_u64 as;
 	svma_u64 data;
 	svma_u64 data_max;
 	svma_u64 stack;
+	svma_u64 memlock;
 };
 
 /**
@@ -132,6 +136,14 @@ enum svma_call_kind {
 	SVMA_CALL_CLEAR_REFS = 7,
 	SVMA_CALL_UFFD_REGISTER = 8,	/* args: start, length, UFFDIO_REGISTER_MODE_ bits, context */
 	SVMA_CALL_UFFD_UNREGISTER = 9,	/* args: start, length */
+	SVMA_CALL_MREMAP = 10,	/* args: addr, old length, new length, MREMAP_ flags, new addr, TASK_SIZE,
+				 * vm.mmap_min_addr
+				 */
+	SVMA_CALL_BRK = 11,	/* args: brk, mm->brk at entry, lowest brk allowed, start_brk,
+				 * end_data - start_data, TASK_SIZE, vm.mmap_min_addr
+				 */
+	SVMA_CALL_MBIND = 12,	/* args: start, length, mode without its flags, MPOL_MF_ flags */
+	SVMA_CALL_MBIND_WHOLE = 13, /* the same; one operation, when the lock is released */
 };
 
 /* Of the file and the task of an mmap. */
@@ -177,6 +189,12 @@ struct svma_placement {
  * @cursor: the core's own
  * @end: the core's own
  * @passed: the core's own
+ * @expected: the core's own
+ * @heap: the core's own
+ * @map_count_limit: sysctl_max_map_count; this and what follows as it is at each step, and when the lock is given up
+ * @def_flags: mm->def_flags
+ * @brk: mm->brk
+ * @rlimits: of the task
  */
 struct svma_call {
 	svma_u32 kind;
@@ -188,6 +206,13 @@ struct svma_call {
 	svma_u64 cursor;
 	svma_u64 end;
 	svma_u64 passed;
+	svma_s64 expected;
+	svma_u64 heap;
+	svma_u32 map_count_limit;
+	svma_u32 reserved;
+	svma_u64 def_flags;
+	svma_u64 brk;
+	struct svma_rlimits rlimits;
 };
 
 /**

@@ -103,6 +103,13 @@ int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out);
 void svma_os_live_totals(const void *mm, struct svma_live_totals *out);
 
 /**
+ * svma_os_live_brk - where the heap of the live side ends
+ * @mm: the live mm; its mmap_lock is held
+ * Return: mm->brk, bytes.
+ */
+svma_u64 svma_os_live_brk(const void *mm);
+
+/**
  * svma_os_check_failed - an invariant of the core does not hold
  * @file: source file of the check
  * @line: its line

@@ -42,7 +42,10 @@ namespace svma {
   X(fork_copies_dontcopy)   /* the child inherits what VM_DONTCOPY keeps back */          \
   X(search_off_by_one)      /* an address search answers one page higher */               \
   X(search_ignores_guard)   /* an address search does not mind guard gaps */              \
-  X(search_other_limit)     /* an address search is expected to end a page earlier */
+  X(search_other_limit)     /* an address search is expected to end a page earlier */     \
+  X(mremap_call_moves)      /* mremap is thought to move what has room to grow */         \
+  X(brk_call_longer)        /* brk is thought to map one page too many */                 \
+  X(mbind_call_stops)       /* mbind is thought to visit one VMA only */
 
 enum class Mutation : u8 {
   none,

@@ -23,6 +23,9 @@ inline constexpr int kERANGE = 34;
 inline constexpr int kEOVERFLOW = 75;
 inline constexpr int kEOPNOTSUPP = 95;
 
+// A kernel function that returns an address says "error" with the last page of the address space.
+constexpr bool is_error(long long result) { return result < 0 && result >= -4095; }
+
 // Success, or a negative errno.
 class [[nodiscard]] Status {
  public:

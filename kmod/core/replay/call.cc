@@ -4,6 +4,7 @@
 #include "replay/compare.hpp"
 #include "replay/facts.hpp"
 #include "replay/placement.hpp"
+#include "replay/plan.hpp"
 
 // Always last.
 #include "enforce.hpp"
@@ -18,8 +19,6 @@ constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMapGrowsDown = 
               kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
 constexpr u64 kMclCurrent = 1, kMclFuture = 2, kMclOnFault = 4;
 
-constexpr u64 page_align(u64 bytes) { return (bytes + kPageSize - 1) & kPageMask; }
-
 constexpr VmFlags prot_bits(u64 prot) {
   return ((prot & kProtRead) ? kVmRead : 0) | ((prot & kProtWrite) ? kVmWrite : 0) |
          ((prot & kProtExec) ? kVmExec : 0);
@@ -28,6 +27,7 @@ constexpr VmFlags prot_bits(u64 prot) {
 }  // namespace
 
 void CallCheck::step(const svma_op& op, svma_verdict& verdict) {
+  if (PlanCheck::covers(call_)) return PlanCheck(semantics_, space_, call_).step(op, verdict);
   if (call_.kind == SVMA_CALL_MMAP) return mmap_step(op, verdict);
   if (call_.kind == SVMA_CALL_MUNMAP) return munmap_step(op, verdict);
   Step expected;
@@ -156,6 +156,7 @@ VmFlags CallCheck::protected_flags(const Vma& vma, VmFlags& unknown) const {
 }
 
 void CallCheck::release() {
+  if (PlanCheck::covers(call_)) return PlanCheck(semantics_, space_, call_).release();
   if (call_.kind != SVMA_CALL_MPROTECT && call_.kind != SVMA_CALL_MLOCK &&
       call_.kind != SVMA_CALL_MLOCKALL && !is_uffd()) {
     return;
@@ -168,6 +169,7 @@ void CallCheck::release() {
 // A step that failed ends the call, with the step's error. Else it may stop for reasons of its own
 // where a step was possible: a security module or a driver refused, a pkey is not allocated.
 void CallCheck::end(i64 result, svma_verdict& verdict) const {
+  if (PlanCheck::covers(call_)) return PlanCheck(semantics_, space_, call_).end(result, verdict);
   if (call_.failed != 0 && call_.kind != SVMA_CALL_MLOCKALL) {  // mlockall() goes on regardless
     compare_value(verdict, SVMA_CORE_FIELD_RESULT, static_cast<u64>(call_.failed),
                   static_cast<u64>(result));

@@ -13,6 +13,7 @@
 // has to agree with that.
 //
 // mmap() has one step, mmap_region(), whose address, flags and offset follow from the call, too.
+// mremap(), brk() and mbind() have a plan: plan.hpp.
 #pragma once
 
 #include "abi/core_api.h"

@@ -20,7 +20,7 @@ enum class Fact : u8 {
   kSpecial = 6,     // a special mapping's place and attributes are chosen by who makes it
   kAddress = 7,     // an address chosen by a driver or drawn at random
   kFile = 8,        // access mode, mount options and seals of a file
-  kResource = 9,    // an rlimit, a sysctl or a capability decided
+  kResource = 9,    // an rlimit, a sysctl or a capability decided; prctl() moved the heap
 };
 
 inline void count_fact(svma_verdict& verdict, Fact fact) {

@@ -5,15 +5,13 @@
 #include "replay/advice.hpp"
 #include "replay/compare.hpp"
 #include "replay/limits.hpp"
+#include "replay/plan.hpp"
 
 // Always last.
 #include "enforce.hpp"
 
 namespace svma {
 namespace {
-
-// A kernel function that returns an address says "error" with the last page of the address space.
-constexpr bool is_error(i64 result) { return result < 0 && result >= -4095; }
 
 // What a driver's ->mmap() may change in vm_flags; access rights and sharing it may not.
 constexpr VmFlags kDriverFlags = kVmIo | kVmPfnMap | kVmMixedMap | kVmDontExpand | kVmDontDump |
@@ -24,13 +22,16 @@ constexpr VmFlags kDriverFlags = kVmIo | kVmPfnMap | kVmMixedMap | kVmDontExpand
 // include/linux/mm.h VM_STACK_INCOMPLETE_SETUP: a stack that exec is still moving about.
 constexpr VmFlags kStackIncompleteSetup = kVmRandRead | kVmSeqRead;
 
-// include/uapi/linux/mman.h
-constexpr u64 kMremapDontUnmap = 4;
-
 // mm/mmap.c accountable_mapping(): private and writable. hugetlbfs has its own accounting; there
 // the driver's ->mmap() decides (Fact::kDriverAttrs).
 constexpr bool accountable_mapping(VmFlags flags) {
   return (flags & (kVmNoReserve | kVmShared | kVmWrite)) == kVmWrite;
+}
+
+// What of `range` lies in the VMA.
+AddrRange part_of(const Vma& vma, AddrRange range) {
+  return {vma.vm_start > range.start ? vma.vm_start : range.start,
+          vma.vm_end < range.end ? vma.vm_end : range.end};
 }
 
 PageOffset pgoff_at(const Vma& vma, VirtAddr addr) {
@@ -600,8 +601,7 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
   touched.add(left);
   while (Vma* const vma = space_.find_vma(left.start)) {
     if (vma->vm_start >= left.end) break;
-    const AddrRange part{vma->vm_start > left.start ? vma->vm_start : left.start,
-                         vma->vm_end < left.end ? vma->vm_end : left.end};
+    const AddrRange part = part_of(*vma, left);
     VmFlags flags = vma->attrs.vm_flags;
     if (op.args[3] != 0 && part.start.value() == op.args[4]) {
       count_fact(Fact::kFailure);
@@ -629,30 +629,47 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
   return kOk;
 }
 
-// mm/mempolicy.c mbind_range(): the part of one VMA that the call's range covers.
+// mm/mempolicy.c mbind_range(): of one VMA, or before v6.1 of all in the range.
 Status Predictor::mbind(const svma_op& op, Touched& touched) {
-  const Vma* const vma = space_.find_vma(VirtAddr(op.vma.start));
-  const AddrRange call{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
-  if (vma == nullptr) return kOk;
-  const AddrRange part{vma->vm_start > call.start ? vma->vm_start : call.start,
-                       vma->vm_end < call.end ? vma->vm_end : call.end};
-  if (part.empty()) return kOk;
-  touched.add(part);
-  const u32 policy = static_cast<u32>(op.args[2]);
-  if (vma->attrs.vm_policy == policy || mutated(Mutation::mbind_ignored)) return kOk;
-  VmaReserve reserve;
-  if (Status s = reserve.fill(2); !s.ok()) return s;
-  (void)change({.range = part,
-                .vm_flags = vma->attrs.vm_flags,
-                .others = true,
-                .uffd_ctx = vma->attrs.uffd_ctx,
-                .vm_policy = policy,
-                .anon_name = vma->attrs.anon_name,
-                .map_count_limit = op.map_count_limit,
-                .kernel_failed = op.result < 0,
-                .at_vma_pgoff = false},
-               reserve);
+  const AddrRange range{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
+  if (op.args[3] != SVMA_CORE_NO_VMA) {
+    Vma* const vma = space_.find_vma(VirtAddr(op.args[3]));
+    if (vma == nullptr) return kOk;
+    const AddrRange part = part_of(*vma, range);
+    if (part.empty()) return kOk;
+    touched.add(part);
+    VmaReserve reserve;
+    if (Status s = reserve.fill(2); !s.ok()) return s;
+    (void)bind(op, *vma, part, reserve);
+    return kOk;
+  }
+  touched.add(range);
+  for (VirtAddr at = range.start; at < range.end;) {
+    Vma* const vma = space_.find_vma(at);
+    if (vma == nullptr || vma->vm_start >= range.end) break;
+    VmaReserve reserve;
+    if (Status s = reserve.fill(2); !s.ok()) return s;
+    const Result<Vma*> bound = bind(op, *vma, part_of(*vma, {at, range.end}), reserve);
+    if (!bound.ok()) break;  // too many VMAs
+    at = (*bound)->vm_end;
+  }
   return kOk;
+}
+
+// RETURNS: the VMA that has the policy now.
+Result<Vma*> Predictor::bind(const svma_op& op, Vma& vma, AddrRange part, VmaReserve& reserve) {
+  const u32 policy = static_cast<u32>(op.args[2]);
+  if (vma.attrs.vm_policy == policy || mutated(Mutation::mbind_ignored)) return &vma;
+  return change({.range = part,
+                 .vm_flags = vma.attrs.vm_flags,
+                 .others = true,
+                 .uffd_ctx = vma.attrs.uffd_ctx,
+                 .vm_policy = policy,
+                 .anon_name = vma.attrs.anon_name,
+                 .map_count_limit = op.map_count_limit,
+                 .kernel_failed = op.result < 0,
+                 .at_vma_pgoff = false},
+                reserve);
 }
 
 // fs/proc/task_mmu.c clear_refs_write() with "4".
@@ -716,9 +733,8 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   }
   const PageOffset pgoff =
       mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
-  const CopyRequest request{.to = to,
-                            .pgoff = pgoff,
-                            .keep_source = dontunmap && semantics_.dontunmap_isolates_source};
+  const CopyRequest request{
+      .to = to, .pgoff = pgoff, .keep_source = dontunmap && semantics_.dontunmap_isolates_source};
   const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);

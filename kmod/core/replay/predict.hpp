@@ -53,6 +53,7 @@ class Predictor {
   Status modify(const svma_op& op, Touched& touched);
   Status madvise(const svma_op& op, Touched& touched);
   Status mbind(const svma_op& op, Touched& touched);
+  Result<Vma*> bind(const svma_op& op, Vma& vma, AddrRange part, VmaReserve& reserve);
   Status clear_refs(Touched& touched);
   Status mremap_move(const svma_op& op, Touched& touched);
   Status mremap_expand(const svma_op& op, Touched& touched);

@@ -26,6 +26,10 @@ struct Semantics {
   // and add do_brk_munmap()".
   bool brk_grows_given_vma;
 
+  // brk() that gives back where nothing is mapped fails; before, it succeeded. v6.1, 2e7ce7d354f2
+  // as above.
+  bool brk_shrinks_only_vmas;
+
   // MAP_DENYWRITE, which only the kernel's own callers of do_mmap() can give, is kept in vm_flags.
   // Until v5.15, 8d0920bde5eb "mm: remove VM_DENYWRITE".
   bool mmap_keeps_denywrite;
@@ -38,6 +42,14 @@ struct Semantics {
   // mremap() that grows a VMA where it is may join it with the one above; before, __vma_adjust()
   // only moved its end. v6.0, ca3d76b0aa80 "mm: add merging after mremap resize".
   bool mremap_growth_merges;
+
+  // mremap() begins with a look at the VMA, since it moves huge pages, too. v5.16, 550a7d60bd5e
+  // "mm, hugepages: add mremap() support for hugepage backed vma".
+  bool mremap_moves_hugetlb;
+
+  // MREMAP_DONTUNMAP takes all but special mappings; before, only private anonymous ones. v5.13,
+  // a4609387859f "mm: extend MREMAP_DONTUNMAP to non-anonymous mappings".
+  bool dontunmap_takes_files;
 
   // MREMAP_DONTUNMAP: the copy may not become one VMA with its source, a source that is mlocked is
   // split beforehand, and one that is moved as a whole loses its anon_vma. v5.13 for the anon_vma,
@@ -52,6 +64,11 @@ struct Semantics {
   // MREMAP_DONTUNMAP of the middle of an accounted VMA marks the VMA above it VM_ACCOUNT, as if the
   // source had been split. An oversight of mm/mremap.c move_vma() in 5.10.262.
   bool dontunmap_accounts_next;
+
+  // mbind() from within a VMA at address 0 passes over that VMA, for the same reason as the next
+  // one. v6.1, 66850be55e8e "mm/mempolicy: use vma iterator & maple state instead of vma linked
+  // list".
+  bool mbind_passes_vma_at_zero;
 
   // A range that begins with a VMA at address 0: userfaultfd_register() and
   // userfaultfd_unregister() pass over the second VMA of it, since mas_prev() at 0 leaves the

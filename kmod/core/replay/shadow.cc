@@ -74,6 +74,7 @@ Status Shadow::load(const void* mm) {
   }
   svma_verdict ignored{};
   Comparer(space_, mm, ignored).adopt_totals();
+  heap_end_ = svma_os_live_brk(mm);
   return kOk;
 }
 
@@ -195,6 +196,7 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
 
 void Shadow::release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict) {
   Comparer(space_, mm, verdict).compare_totals(!downgraded, announced, !forking_);
+  heap_end_ = svma_os_live_brk(mm);
 }
 
 void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
@@ -216,6 +218,7 @@ void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
   Comparer comparer(space_, mm, verdict);
   comparer.compare_layout({VirtAddr(0), VirtAddr(~u64{0})});
   if (take_facts) forking_ = true;
+  heap_end_ = svma_os_live_brk(mm);
   comparer.compare_totals(/*paged=*/true, /*announced=*/true, /*hiwater=*/!forking_);
 }
 

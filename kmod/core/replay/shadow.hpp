@@ -62,6 +62,8 @@ class Shadow {
 
   const AddressSpace& space() const { return space_; }
   const Semantics& semantics() const { return *semantics_; }
+  // mm->brk as it was when the lock was last given up; 0: not seen yet.
+  u64 heap_end() const { return heap_end_; }
 
  private:
   friend class Predictor;
@@ -86,6 +88,7 @@ class Shadow {
   AddressSpace space_;
   TaskCache caches_[kTaskCaches];
   u32 lookups_ = 0;
+  u64 heap_end_ = 0;
   bool forking_ = false;  // a child whose hiwater_vm is still its parent's
 };
 

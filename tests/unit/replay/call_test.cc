@@ -6,66 +6,15 @@
 
 #include <gtest/gtest.h>
 
-#include "vma/reserve.hpp"
+#include "call_fixture.hpp"
 
 namespace svma {
 namespace {
 
-constexpr u64 kBase = 0x7f0000000000;
-constexpr VmFlags kMapped = kVmRead | kVmWrite | kVmMayRead | kVmMayWrite | kVmMayExec;
+using test::CallTest;
+using test::kMapped;
+
 constexpr u64 kProtRead = 1, kProtReadWrite = 3;
-
-class CallTest : public ::testing::Test {
- protected:
-  ~CallTest() override { space_.clear(); }
-
-  void map(u64 page, u64 pages, VmFlags flags = kMapped) {
-    VmaReserve reserve;
-    ASSERT_TRUE(reserve.fill(1).ok());
-    Vma* const vma = reserve.take();
-    vma->vm_start = VirtAddr(at(page));
-    vma->vm_end = VirtAddr(at(page + pages));
-    vma->attrs.vm_flags = flags;
-    ASSERT_TRUE(space_.insert(vma).ok());
-  }
-
-  static u64 at(u64 page) { return kBase + page * kPageSize; }
-
-  static svma_call make(u32 kind, std::initializer_list<u64> args) {
-    svma_call call{};
-    call.kind = kind;
-    u32 i = 0;
-    for (u64 arg : args) call.args[i++] = arg;
-    return call;
-  }
-
-  // Mismatches of one step.
-  u32 step(svma_call& call, u32 kind, u64 start, u64 end, VmFlags flags, u64 last = 0) {
-    svma_op op{};
-    op.kind = kind;
-    op.args[0] = start;
-    op.args[1] = end;
-    op.args[2] = flags;
-    op.args[3] = last;
-    svma_verdict verdict{};
-    CallCheck(*find_semantics("6.1"), space_, call).step(op, verdict);
-    EXPECT_GT(verdict.compared, 0u);
-    return verdict.divergent;
-  }
-
-  u32 end(svma_call& call, i64 result) {
-    svma_verdict verdict{};
-    CallCheck(*find_semantics("6.1"), space_, call).release();
-    CallCheck(*find_semantics("6.1"), space_, call).end(result, verdict);
-    return verdict.divergent;
-  }
-
-  void set_flags(u64 page, VmFlags flags) {
-    space_.set_flags(space_.find_vma(VirtAddr(at(page))), flags);
-  }
-
-  AddressSpace space_;
-};
 
 class MprotectCall : public CallTest {
  protected:
@@ -73,7 +22,7 @@ class MprotectCall : public CallTest {
 
   svma_call call_ = make(SVMA_CALL_MPROTECT, {at(1), 6 * kPageSize, kProtRead, ~u64{0}, 0});
   u32 protect(u64 first, u64 last, VmFlags flags = kReadOnly) {
-    return step(call_, SVMA_CORE_MPROTECT, at(first), at(last), flags);
+    return step(call_, SVMA_CORE_MPROTECT, {at(first), at(last), flags});
   }
 };
 
@@ -113,10 +62,7 @@ TEST_F(MprotectCall, StepMergedWithTheNext_SkipsIt) {
   map(2, 2, kReadOnly);
   map(4, 4);
   EXPECT_EQ(protect(1, 2), 0u);
-  space_.find_vma(VirtAddr(at(0)));
-  VmaReserve reserve;
-  ASSERT_TRUE(reserve.fill(2).ok());
-  ASSERT_TRUE(space_.do_munmap({VirtAddr(at(1)), VirtAddr(at(4))}, reserve, ~0u).ok());
+  unmap(1, 4);
   map(1, 3, kReadOnly);
   EXPECT_EQ(protect(4, 7), 0u);
   EXPECT_EQ(end(call_, 0), 0u);
@@ -160,14 +106,14 @@ TEST_F(MprotectCall, GivenKey_IsPartOfTheFlags) {
   map(0, 8);
   call_.args[3] = 5;
   svma_call copy = call_;
-  EXPECT_EQ(step(call_, SVMA_CORE_MPROTECT, at(1), at(7), kReadOnly | (u64{5} << 32)), 0u);
-  EXPECT_EQ(step(copy, SVMA_CORE_MPROTECT, at(1), at(7), kReadOnly), 1u);
+  EXPECT_EQ(step(call_, SVMA_CORE_MPROTECT, {at(1), at(7), kReadOnly | (u64{5} << 32)}), 0u);
+  EXPECT_EQ(step(copy, SVMA_CORE_MPROTECT, {at(1), at(7), kReadOnly}), 1u);
 }
 
 TEST_F(CallTest, Mlock_FlagsAreReplaced) {
   map(0, 4, kMapped | kVmLocked);
   svma_call call = make(SVMA_CALL_MLOCK, {at(0), 4 * kPageSize, kVmLockedMask});
-  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped | kVmLockedMask), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(4), kMapped | kVmLockedMask}), 0u);
   EXPECT_EQ(end(call, 0), 0u);
 }
 
@@ -175,8 +121,8 @@ TEST_F(CallTest, Mlockall_PassesHolesAndTakesWholeVmas) {
   map(0, 4);
   map(10, 4);
   svma_call call = make(SVMA_CALL_MLOCKALL, {1});
-  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped | kVmLocked), 0u);
-  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(10), at(14), kMapped | kVmLocked), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(4), kMapped | kVmLocked}), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(10), at(14), kMapped | kVmLocked}), 0u);
   EXPECT_EQ(end(call, 0), 0u);
 }
 
@@ -185,7 +131,7 @@ TEST_F(CallTest, Mlockall_FutureOnly_HasNoSteps) {
   map(0, 4);
   svma_call call = make(SVMA_CALL_MLOCKALL, {2});
   EXPECT_EQ(end(call, 0), 0u);
-  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped), 1u);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(4), kMapped}), 1u);
   svma_call on_fault = make(SVMA_CALL_MLOCKALL, {2 | 4});
   EXPECT_EQ(end(on_fault, 0), 0u);
 }
@@ -194,58 +140,54 @@ TEST_F(CallTest, Mlockall_LeavesOneOut_Differs) {
   map(0, 4);
   map(10, 4);
   svma_call call = make(SVMA_CALL_MLOCKALL, {1});
-  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, at(0), at(4), kMapped | kVmLocked), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(4), kMapped | kVmLocked}), 0u);
   EXPECT_EQ(end(call, 0), 1u);
 }
 
 TEST_F(CallTest, Munmap_LengthIsRoundedUp) {
   svma_call call = make(SVMA_CALL_MUNMAP, {at(0), kPageSize + 1});
-  EXPECT_EQ(step(call, SVMA_CORE_MUNMAP, at(0), at(2), 0), 0u);
-  EXPECT_EQ(step(call, SVMA_CORE_MUNMAP, at(0), at(1), 0), 1u);
+  EXPECT_EQ(step(call, SVMA_CORE_MUNMAP, {at(0), at(2), 0}), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MUNMAP, {at(0), at(1), 0}), 1u);
 }
 
 // [A no][B registered][C no]: A and C are steps, B is as wanted.
 TEST_F(CallTest, UffdRegister_SkipsWhatIsRegistered) {
   map(0, 2);
   map(2, 2, kMapped | kVmUffdMissing);
-  space_.find_vma(VirtAddr(at(2)))->attrs.uffd_ctx = 9;
+  vma_at(2).attrs.uffd_ctx = 9;
   map(6, 2);
   svma_call call = make(SVMA_CALL_UFFD_REGISTER, {at(1), 6 * kPageSize, 1, 9});
-  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, at(1), at(2), kMapped | kVmUffdMissing, 9), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, {at(1), at(2), kMapped | kVmUffdMissing, 9}), 0u);
   svma_call copy = call;
-  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, at(6), at(7), kMapped | kVmUffdMissing, 9), 0u);
-  EXPECT_EQ(step(copy, SVMA_CORE_MODIFY, at(6), at(7), kMapped | kVmUffdWp, 8), 2u);
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, {at(6), at(7), kMapped | kVmUffdMissing, 9}), 0u);
+  EXPECT_EQ(step(copy, SVMA_CORE_MODIFY, {at(6), at(7), kMapped | kVmUffdWp, 8}), 2u);
   EXPECT_EQ(end(copy, -kENOMEM), 0u);
 }
 
 // Only where there is a VMA at address 0; see Semantics::uffd_passes_second_at_zero.
 TEST_F(CallTest, UffdRegister_FromAddressZero_PassesTheSecondVma) {
   for (u64 page : {0, 2, 4}) {
-    VmaReserve reserve;
-    ASSERT_TRUE(reserve.fill(1).ok());
-    Vma* const vma = reserve.take();
-    vma->vm_start = VirtAddr(page * kPageSize);
-    vma->vm_end = VirtAddr((page + 2) * kPageSize);
-    vma->attrs.vm_flags = kMapped | (page == 2 ? kVmWrite : 0);
-    ASSERT_TRUE(space_.insert(vma).ok());
+    map_at(page * kPageSize, 2, kMapped | (page == 2 ? kVmWrite : 0));
   }
   svma_call call = make(SVMA_CALL_UFFD_REGISTER, {0, 6 * kPageSize, 1, 9});
-  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, 0, 2 * kPageSize, kMapped | kVmUffdMissing, 9), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, {0, 2 * kPageSize, kMapped | kVmUffdMissing, 9}), 0u);
   svma_call copy = call;
-  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, 4 * kPageSize, 6 * kPageSize, kMapped | kVmUffdMissing, 9),
-            0u);
+  EXPECT_EQ(
+      step(call, SVMA_CORE_MODIFY, {4 * kPageSize, 6 * kPageSize, kMapped | kVmUffdMissing, 9}),
+      0u);
   EXPECT_EQ(end(call, 0), 0u);
-  EXPECT_GT(step(copy, SVMA_CORE_MODIFY, 2 * kPageSize, 4 * kPageSize, kMapped | kVmUffdMissing, 9),
-            0u);
+  EXPECT_GT(
+      step(copy, SVMA_CORE_MODIFY, {2 * kPageSize, 4 * kPageSize, kMapped | kVmUffdMissing, 9}),
+      0u);
 }
 
 TEST_F(CallTest, UffdUnregister_LeavesOneOut_Differs) {
   for (u64 page : {0, 4}) {
     map(page, 2, kMapped | kVmUffdMissing);
-    space_.find_vma(VirtAddr(at(page)))->attrs.uffd_ctx = 9;
+    vma_at(page).attrs.uffd_ctx = 9;
   }
   svma_call call = make(SVMA_CALL_UFFD_UNREGISTER, {at(0), 6 * kPageSize});
-  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, at(0), at(2), kMapped), 0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, {at(0), at(2), kMapped}), 0u);
   EXPECT_EQ(end(call, 0), 1u);
 }
 
@@ -261,7 +203,7 @@ class MmapCall : public CallTest {
     return c;
   }
   u32 mapped(svma_call& c, u64 address, VmFlags flags = kFlags) {
-    return step(c, SVMA_CORE_MMAP, address, 2 * kPageSize, flags, address >> kPageShift);
+    return step(c, SVMA_CORE_MMAP, {address, 2 * kPageSize, flags, address >> kPageShift});
   }
 };
 
@@ -302,9 +244,9 @@ TEST_F(MmapCall, SharedReadOnlyFile_MayNotBeWritten) {
   svma_call c =
       make(SVMA_CALL_MMAP, {at(3), 2 * kPageSize, kProtRead, 0x11, 7, 0, SVMA_FILE_THERE});
   const VmFlags flags = kVmRead | kVmMayRead | kVmMayExec | kVmMayShare;
-  EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags, 7), 0u);
-  EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags | kVmShared, 7), 1u);
-  EXPECT_EQ(step(c, SVMA_CORE_MMAP, at(3), 2 * kPageSize, flags, 8), 1u);
+  EXPECT_EQ(step(c, SVMA_CORE_MMAP, {at(3), 2 * kPageSize, flags, 7}), 0u);
+  EXPECT_EQ(step(c, SVMA_CORE_MMAP, {at(3), 2 * kPageSize, flags | kVmShared, 7}), 1u);
+  EXPECT_EQ(step(c, SVMA_CORE_MMAP, {at(3), 2 * kPageSize, flags, 8}), 1u);
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ class SceneTest : public ::testing::Test {
     op.kind = kind;
     op.map_count_limit = 65530;
     op.result = result;
-    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull};
+    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull, ~0ull};
     std::copy(args.begin(), args.end(), op.args);
     svma_verdict verdict{};
     svma_core_begin(shadow_, &op, &live_, &verdict);

@@ -42,7 +42,7 @@ class ShadowTest : public ::testing::Test {
     op.kind = kind;
     op.map_count_limit = 65530;
     op.result = result;
-    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull};
+    op.rlimits = {~0ull, ~0ull, ~0ull, ~0ull, ~0ull};
     std::copy(args.begin(), args.end(), op.args);
     return op;
   }
@@ -279,8 +279,7 @@ TEST_F(ShadowTest, Madvise_AtTheLimitOfMaps_StopsAfterTheFirstSplit) {
 TEST_F(ShadowTest, Mbind_PartOfOneVma_SplitsByPolicy) {
   live_.add(kBase, kBase + 0x4000, kMapped);
   load();
-  svma_op op = make(SVMA_CORE_MBIND, {kBase + 0x1000, kBase + 0x9000, 5});
-  op.vma.start = kBase;
+  const svma_op op = make(SVMA_CORE_MBIND, {kBase + 0x1000, kBase + 0x9000, 5, kBase});
   expect_equal(apply(op, [&] {
     live_.vmas[0].end = kBase + 0x1000;
     live_.add(kBase + 0x1000, kBase + 0x4000, kMapped).policy = 5;

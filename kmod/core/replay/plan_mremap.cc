@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// mm/mremap.c mremap(), mremap_to() and vma_to_resize() in v6.1, and before. What move_vma() does
+// is a step.
+#include "base/mutation.hpp"
+#include "replay/limits.hpp"
+#include "replay/placement.hpp"
+#include "replay/plan.hpp"
+
+// Always last.
+#include "enforce.hpp"
+
+namespace svma {
+namespace {
+
+// svma_call.args
+enum MremapArg : u32 {
+  kMremapAddr,
+  kMremapOldLen,
+  kMremapNewLen,
+  kMremapFlags,
+  kMremapNewAddr,
+  kMremapTaskSize,
+  kMremapMinAddr
+};
+
+constexpr u64 align_up(u64 bytes, u64 unit) { return (bytes + unit - 1) & ~(unit - 1); }
+
+}  // namespace
+
+// Whether it goes on to take the lock.
+bool PlanCheck::mremap_arguments_valid() const {
+  const u64 flags = call_.args[kMremapFlags];
+  if (flags & ~(kMremapMayMove | kMremapFixed | kMremapDontUnmap)) return false;
+  if ((flags & (kMremapFixed | kMremapDontUnmap)) && !(flags & kMremapMayMove)) return false;
+  if ((flags & kMremapDontUnmap) && call_.args[kMremapOldLen] != call_.args[kMremapNewLen]) {
+    return false;
+  }
+  return VirtAddr(call_.args[kMremapAddr]).page_aligned() &&
+         page_align(call_.args[kMremapNewLen]) != 0;
+}
+
+const Vma* PlanCheck::mremap_vma() const {
+  const VirtAddr addr(call_.args[kMremapAddr]);
+  const Vma* const vma = space_.find_vma(addr);
+  return vma != nullptr && vma->vm_start <= addr ? vma : nullptr;
+}
+
+// Huge pages move as wholes and do not grow.
+bool PlanCheck::mremap_lengths(const Vma* vma, Lengths& lengths) const {
+  lengths = {page_align(call_.args[kMremapOldLen]), page_align(call_.args[kMremapNewLen])};
+  if (!semantics_.mremap_moves_hugetlb || !vma->has(kVmHugetlb)) return true;
+  const u64 unit = u64{1} << vma->attrs.split_shift;
+  lengths = {align_up(lengths.before, unit), align_up(lengths.after, unit)};
+  const u64 addresses = call_.args[kMremapAddr] | call_.args[kMremapNewAddr];
+  return (addresses & (unit - 1)) == 0 && lengths.after <= lengths.before;
+}
+
+Plan PlanCheck::next_of_mremap() const {
+  if (call_.failed != 0) return Plan::ends(call_.failed);
+  if (has(kMoved) || (has(kResized) && !has(kMoves))) {
+    return Plan::ends(call_.expected, has(kRefusable));
+  }
+  if (!mremap_arguments_valid()) return Plan::ends(-kEINVAL);
+  const Vma* const vma = mremap_vma();
+  if (vma == nullptr && semantics_.mremap_moves_hugetlb) return Plan::ends(-kEFAULT);
+  Lengths lengths;
+  if (!mremap_lengths(vma, lengths)) return Plan::ends(-kEINVAL);
+  if (call_.args[kMremapFlags] & (kMremapFixed | kMremapDontUnmap)) return mremap_to(vma, lengths);
+  if (lengths.before >= lengths.after) return unmap_tail(lengths);
+  if (has(kMoves)) return move(*vma, lengths);
+  return Plan::does(SVMA_CORE_MREMAP_EXPAND, call_.args[kMremapAddr], lengths.before, lengths.after,
+                    call_.args[kMremapTaskSize]);
+}
+
+// What is cut off is unmapped, if there is anything.
+Plan PlanCheck::unmap_tail(const Lengths& lengths) const {
+  const u64 addr = call_.args[kMremapAddr];
+  const u64 task_size = call_.args[kMremapTaskSize];
+  const VirtAddr start(addr + lengths.after);
+  const u64 length = lengths.before - lengths.after;
+  if (length == 0) return Plan::ends(static_cast<i64>(addr));
+  if (start.value() > task_size || length > task_size - start.value()) return Plan::ends(-kEINVAL);
+  if (space_.find_vma_intersection({start, start + length}) == nullptr) {
+    return Plan::ends(static_cast<i64>(addr));
+  }
+  return Plan::does(SVMA_CORE_MUNMAP, start.value(), start.value() + length);
+}
+
+// In the user's half, and not over the source.
+bool PlanCheck::target_valid(const Lengths& lengths) const {
+  const u64 addr = call_.args[kMremapAddr];
+  const u64 target = call_.args[kMremapNewAddr];
+  const u64 task_size = call_.args[kMremapTaskSize];
+  if (!VirtAddr(target).page_aligned()) return false;
+  if (lengths.after > task_size || target > task_size - lengths.after) return false;
+  return addr + lengths.before <= target || target + lengths.after <= addr;
+}
+
+Plan PlanCheck::mremap_to(const Vma* vma, Lengths lengths) const {
+  const u64 flags = call_.args[kMremapFlags];
+  if (!target_valid(lengths)) return Plan::ends(-kEINVAL);
+  // Asked once, ahead of what may raise it.
+  if (!has(kStepped) && i64{space_.map_count()} + 2 >= i64{call_.map_count_limit} - 3) {
+    return Plan::ends(-kENOMEM);
+  }
+  const VirtAddr target(call_.args[kMremapNewAddr]);
+  if ((flags & kMremapFixed) &&
+      space_.find_vma_intersection({target, target + lengths.after}) != nullptr) {
+    return Plan::does(SVMA_CORE_MUNMAP, target.value(), target.value() + lengths.after);
+  }
+  if (lengths.before > lengths.after) {
+    const Plan cut = unmap_tail(lengths);
+    if (cut.step != SVMA_CORE_NONE || cut.result < 0) return cut;
+    lengths.before = lengths.after;
+  }
+  if (vma == nullptr) return Plan::ends(-kEFAULT);
+  const Resize resize = vma_to_resize(*vma, lengths);
+  if (resize.refusal != 0) return Plan::ends(resize.refusal, resize.may_be_refused);
+  if ((flags & kMremapDontUnmap) &&
+      !may_expand_vm(space_.acct(), call_.rlimits, vma->attrs.vm_flags,
+                     lengths.before >> kPageShift)) {
+    return Plan::ends(-kENOMEM);
+  }
+  return move(*vma, lengths);
+}
+
+PlanCheck::Resize PlanCheck::vma_to_resize(const Vma& vma, const Lengths& lengths) const {
+  const VirtAddr addr(call_.args[kMremapAddr]);
+  const VmFlags flags = vma.attrs.vm_flags;
+  const bool rigid = (flags & (kVmDontExpand | kVmPfnMap)) != 0;
+  if (lengths.before == 0 && !(flags & (kVmShared | kVmMayShare))) return {-kEINVAL, false};
+  if (call_.args[kMremapFlags] & kMremapDontUnmap) {
+    const bool refused =
+        semantics_.dontunmap_takes_files ? rigid : !vma.attrs.anonymous || vma.has(kVmShared);
+    if (refused) return {-kEINVAL, false};
+  }
+  if (!semantics_.mremap_moves_hugetlb && vma.has(kVmHugetlb)) return {-kEINVAL, false};
+  if (lengths.before > vma.vm_end - addr) return {-kEFAULT, false};
+  if (lengths.after == lengths.before) return {0, false};
+  const u64 pgoff = ((addr - vma.vm_start) >> kPageShift) + vma.attrs.vm_pgoff.value();
+  if (pgoff + (lengths.after >> kPageShift) < pgoff) return {-kEINVAL, false};
+  if (rigid) return {-kEFAULT, false};
+  const u64 more = lengths.after - lengths.before;
+  const bool fits = may_expand_vm(space_.acct(), call_.rlimits, flags, more >> kPageShift);
+  return {fits ? 0 : -kENOMEM, over_memlock(flags, more)};
+}
+
+// vma_expandable(): nothing in the way, and the end within the user's half.
+bool PlanCheck::expandable(const Vma& vma, u64 more) const {
+  if (mutated(Mutation::mremap_call_moves)) return false;
+  const u64 task_size = call_.args[kMremapTaskSize];
+  const AddrRange extension{vma.vm_end, vma.vm_end + more};
+  if (extension.end < extension.start) return false;
+  if (space_.find_vma_intersection(extension) != nullptr) return false;
+  const u64 length = extension.end - vma.vm_start;
+  return length <= task_size && vma.vm_start.value() <= task_size - length;
+}
+
+// Asked at the entry of vma_to_resize(), as long as the layout is what the kernel decides by.
+//
+//     AAAA....    AAAAAAAA    to the end of the VMA, and room behind it: it grows
+//     AAAABBBB    AAAABBBB    anything else: another place, or -ENOMEM
+//      |-|
+void PlanCheck::decide_growth(const Lengths& lengths) {
+  const Vma* const vma = mremap_vma();
+  call_.state |= kResized;
+  if (vma == nullptr || vma->vm_start.value() < call_.args[kMremapMinAddr]) {
+    call_.state |= kUnknown;  // below vm.mmap_min_addr a capability decides
+    return;
+  }
+  const Resize resize = vma_to_resize(*vma, lengths);
+  call_.expected = resize.refusal;
+  if (resize.may_be_refused) call_.state |= kRefusable;
+  if (resize.refusal != 0) return;
+  const u64 addr = call_.args[kMremapAddr];
+  if (lengths.before == vma->vm_end.value() - addr &&
+      expandable(*vma, lengths.after - lengths.before)) {
+    // vma_merge() refuses special VMAs; one with vm_ops->close grows without it.
+    const bool merges =
+        !semantics_.mremap_growth_merges || !vma->has(kVmSpecial) || vma->attrs.has_close;
+    call_.expected = merges ? static_cast<i64>(addr) : -kENOMEM;
+    if (merges) call_.state |= kRefusable;  // for want of memory
+  } else if (call_.args[kMremapFlags] & kMremapMayMove) {
+    call_.state |= kMoves;
+  } else {
+    call_.expected = -kENOMEM;
+  }
+}
+
+// get_unmapped_area() and move_vma(). Where a file goes may be its file system's choice.
+Plan PlanCheck::move(const Vma& vma, const Lengths& lengths) const {
+  const u64 flags = call_.args[kMremapFlags];
+  const u64 hint = (flags & kMremapDontUnmap) ? call_.args[kMremapNewAddr] : 0;
+  u64 target = call_.searched;
+  if (flags & kMremapFixed) {
+    target = call_.args[kMremapNewAddr];
+  } else if (vma.attrs.file != 0 || vma.has(kVmMayShare)) {
+    target = 0;
+  } else if (hint != 0 &&
+             Placement(call_.placement).takes_hint(space_, hint, lengths.after, /*map_flags=*/0)) {
+    target = hint;
+  }
+  Plan plan = Plan::does(SVMA_CORE_MREMAP_MOVE, vma.vm_start.value(), call_.args[kMremapAddr],
+                         lengths.before, lengths.after, target, flags);
+  if (target == 0 && !(flags & kMremapFixed)) plan.unknown_args = 1u << 4;
+  plan.may_be_refused = true;  // a security module or vm.mmap_min_addr; no room; memlock
+  return plan;
+}
+
+}  // namespace svma
