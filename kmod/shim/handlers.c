@@ -420,7 +420,8 @@ static int on_brk(struct kretprobe_instance *ri, struct pt_regs *regs)
 	const struct svma_args args = svma_args_brk(regs);
 	struct svma_op op = { .kind = SVMA_CORE_BRK };
 
-	if (!current->mm)
+	/* 5.10 looks only inside whether the range makes sense. */
+	if (!current->mm || args.start > args.end || args.end > TASK_SIZE)
 		return 1;
 	op.args[0] = args.start;
 	op.args[1] = args.end - args.start;

@@ -58,8 +58,7 @@ Plan PlanCheck::grow_brk(u64 old_end, u64 new_end) const {
   const u64 task_size = call_.args[kBrkTaskSize];
   u64 length = new_end - old_end;  // wraps, as there, when brk is near 2^64
   const i64 unchanged = static_cast<i64>(heap);
-  const bool beyond = length > task_size || old_end > task_size - length;
-  if (beyond && semantics_.brk_grows_given_vma) return Plan::ends(unchanged);
+  if (length > task_size || old_end > task_size - length) return Plan::ends(unchanged);
   const Vma* const next = space_.find_vma(VirtAddr(old_end));
   if (next != nullptr && VirtAddr(new_end + kPageSize) > space_.vm_start_gap(next)) {
     return Plan::ends(unchanged);

@@ -652,6 +652,7 @@ Status Predictor::mbind(const svma_op& op, Touched& touched) {
     const Result<Vma*> bound = bind(op, *vma, part_of(*vma, {at, range.end}), reserve);
     if (!bound.ok()) break;  // too many VMAs
     at = (*bound)->vm_end;
+    if (mutated(Mutation::mbind_call_stops)) break;
   }
   return kOk;
 }
