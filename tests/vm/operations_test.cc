@@ -237,8 +237,10 @@ TEST_F(Brk, Refused_EndStaysWhereItWas) {
   EXPECT_EQ(static_cast<uint64_t>(Do("wraps around", SYS_brk, {~0ull})), heap);
   EXPECT_EQ(static_cast<uint64_t>(Do("within its page", SYS_brk, {heap - 5})), heap - 5);
   const rlimit limit{16 * kPage, RLIM_INFINITY};
-  ASSERT_EQ(prlimit(puppet_.pid(), RLIMIT_DATA, &limit, nullptr), 0);
+  rlimit before{};
+  ASSERT_EQ(prlimit(puppet_.pid(), RLIMIT_DATA, &limit, &before), 0);
   EXPECT_EQ(static_cast<uint64_t>(Do("over RLIMIT_DATA", SYS_brk, {heap + 64 * kPage})), heap - 5);
+  ASSERT_EQ(prlimit(puppet_.pid(), RLIMIT_DATA, &before, nullptr), 0);
   const uint64_t page = (heap + kPage - 1) & ~(kPage - 1);
   Do("hole", SYS_munmap, {page - 2 * kPage, 2 * kPage});
   const bool refused = Choice("brk_shrinks_only_vmas") == "yes";
