@@ -312,6 +312,7 @@ enum svma_field {
 	SVMA_FIELD_ARGUMENT = 18,	/* a step got another range or other flags than its system call implies */
 	SVMA_FIELD_RESULT = 19,		/* succeeded where failure was predicted, or the reverse */
 	SVMA_FIELD_GAP = 20,		/* rb_subtree_gap of the shadow is not what its VMAs imply */
+	SVMA_FIELD_STRUCTURE = 21,	/* the kernel's own red-black tree has another shape; see SVMA_IOC_STRUCTURE */
 };
 
 /* One report: an operation after which prediction and live side differed, or that had no prediction. */
@@ -523,6 +524,33 @@ struct svma_semantic {
 	char source[96];	/* out: versions and commits */
 };
 
+/* A node of a tree, as one side has it; start == SVMA_NONE: there is none. Bytes. */
+struct svma_tree_node {
+	__u64 start;
+	__u64 end;
+	__u64 gap;		/* rb_subtree_gap */
+	__u32 red;
+	__u32 reserved;
+};
+
+#define SVMA_CORNER_NODES 4	/* itself, parent, left child, right child */
+
+/*
+ * SVMA_IOC_STRUCTURE - how often the kernel's own red-black tree was compared with the shadow's, node by node; of this
+ * descriptor, or with SVMA_STATS_MODULE of the module. Where they first differed: both corners of the tree.
+ */
+struct svma_structure {
+	__u32 size;
+	__u32 flags;
+	__u64 compared;		/* out: nodes, and what holds tree and list */
+	__u64 equal;		/* out */
+	__u32 has_tree;		/* out: this kernel keeps its VMAs in one */
+	__u32 differs;		/* out: the rest is filled in */
+	__u64 mm_id;		/* out */
+	struct svma_tree_node predicted[SVMA_CORNER_NODES];	/* out */
+	struct svma_tree_node observed[SVMA_CORNER_NODES];	/* out */
+};
+
 #define SVMA_IOC_MAGIC 0xB6
 #define SVMA_IOC_VERSION _IOWR(SVMA_IOC_MAGIC, 0, struct svma_version)
 #define SVMA_IOC_TRACK _IOWR(SVMA_IOC_MAGIC, 1, struct svma_track)
@@ -541,5 +569,6 @@ struct svma_semantic {
 #define SVMA_IOC_WHY _IOWR(SVMA_IOC_MAGIC, 14, struct svma_why)
 #define SVMA_IOC_LIMITS _IOWR(SVMA_IOC_MAGIC, 15, struct svma_limits)
 #define SVMA_IOC_SEMANTIC _IOWR(SVMA_IOC_MAGIC, 16, struct svma_semantic)
+#define SVMA_IOC_STRUCTURE _IOWR(SVMA_IOC_MAGIC, 17, struct svma_structure)
 
 #endif /* _UAPI_SVMA_H */

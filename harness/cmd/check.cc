@@ -41,6 +41,8 @@ void add_check(CLI::App& app, Invocation& invocation) {
                     "Never stop a busy program for the moment of a comparison");
   command->add_flag("--no-stream", options->no_stream,
                     "Don't record the live kernel's answers to single questions");
+  command->add_flag("--structure", options->structure,
+                    "Fail unless the kernel's own red-black tree was compared, node by node");
   command->add_option("--json-file", *json_file, "Also write the report as JSON to this file");
   command->add_option("--journal", options->journal_file,
                       "Write the journals of all its address spaces as JSON to this file");

@@ -133,6 +133,7 @@ CheckReport Check::run() {
   }
   CheckReport report;
   report.command = options_.command;
+  report.structure_wanted = options_.structure;
   report.pid = program_ ? program_->pid() : options_.pid;
   report.freezer = freezer_state_;
   report.timed_out = timed_out_;

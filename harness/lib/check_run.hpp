@@ -22,6 +22,7 @@ struct CheckOptions {
   bool wait_descendants = false;
   bool no_freeze = false;
   bool no_stream = false;
+  bool structure = false;    // the kernel's own tree must have been compared
   std::string journal_file;  // empty: none
 };
 

@@ -339,6 +339,7 @@ void Checker::finish(CheckReport& report) {
   report.mutation.erase(report.mutation.find_last_not_of('\n') + 1);
   report.freezes = freezes_;
   report.module = device_.stats(0);
+  report.structure = device_.structure(0);
   report.divergences = findings_;
   collect_reports();
   for (const Finding& finding : reports_) {

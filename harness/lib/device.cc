@@ -266,6 +266,13 @@ svma_stats Device::stats(uint32_t flags) {
   return question;
 }
 
+std::optional<svma_structure> Device::structure(uint32_t flags) {
+  auto question = sized<svma_structure>();
+  question.flags = flags;
+  if (!call_or_throw(SVMA_IOC_STRUCTURE, &question, "structure", ENOTTY)) return std::nullopt;
+  return question;
+}
+
 std::vector<svma_semantic> Device::semantics() {
   std::vector<svma_semantic> choices;
   auto question = sized<svma_semantic>();

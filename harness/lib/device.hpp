@@ -75,6 +75,8 @@ class Device : public ShadowSource {
   std::vector<svma_probe> probes();
   // The choices of the semantics profile in use, in the module's order.
   std::vector<svma_semantic> semantics();
+  // Comparisons with the kernel's own red-black tree; nullopt: the module has none.
+  std::optional<svma_structure> structure(uint32_t flags);
   DivergenceReports divergences(uint32_t capacity);
 
   // All about report number `index` of divergences(); nullopt past the last one.

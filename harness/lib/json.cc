@@ -176,6 +176,8 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   const Tally& harness = report.harness;
   Json json;
   add_verdict(json, verdict_of(harness, report.module.counts));
+  json["structure_compared"] = report.structure ? report.structure->compared : 0;
+  json["structure_equal"] = report.structure ? report.structure->equal : 0;
   json["verdict"] = word_for(exit_code);
   json["exit_code"] = exit_code;
   json["why"] = why.empty() ? Json() : Json(why);

@@ -16,9 +16,10 @@ constexpr const char* kOperations[] = {
 };
 
 constexpr const char* kFields[] = {
-    "none",     "layout",    "flags",    "pgoff",      "file",     "policy",   "uffd",
-    "name",     "map_count", "total_vm", "data_vm",    "exec_vm",  "stack_vm", "locked_vm",
-    "anon_vma", "address",   "lookup",   "hiwater_vm", "argument", "result",   "rb_subtree_gap",
+    "none",     "layout",    "flags",          "pgoff",     "file",    "policy",
+    "uffd",     "name",      "map_count",      "total_vm",  "data_vm", "exec_vm",
+    "stack_vm", "locked_vm", "anon_vma",       "address",   "lookup",  "hiwater_vm",
+    "argument", "result",    "rb_subtree_gap", "structure",
 };
 
 constexpr const char* kFacts[] = {

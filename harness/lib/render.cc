@@ -90,6 +90,27 @@ std::string questions_table(const CheckReport& report) {
   return text;
 }
 
+// "R 7f00-7f08 gap=0x1000", as the nodes of svma tree.
+std::string tree_node_text(const svma_tree_node& node) {
+  if (node.start == SVMA_NONE) return "-";
+  return fmt::format("{} {:x}-{:x} gap={:#x}", node.red ? 'R' : 'B', node.start, node.end,
+                     node.gap);
+}
+
+std::string structure_text(const CheckReport& report) {
+  if (!report.structure || !report.structure->has_tree) return "";
+  const svma_structure& structure = *report.structure;
+  std::string text = fmt::format("  the kernel's own tree: {} nodes compared, {} equal\n",
+                                 structure.compared, structure.equal);
+  if (!structure.differs) return text;
+  static constexpr const char* kPlaces[SVMA_CORNER_NODES] = {"node", "parent", "left", "right"};
+  text += fmt::format("  {:<8}{:<44}{}\n", "", "shadow", "kernel");
+  for (unsigned i = 0; i < SVMA_CORNER_NODES; ++i)
+    text += fmt::format("  {:<8}{:<44}{}\n", kPlaces[i], tree_node_text(structure.predicted[i]),
+                        tree_node_text(structure.observed[i]));
+  return text;
+}
+
 std::string processes_table(const CheckReport& report) {
   if (report.processes.empty()) return "";
   std::string text = fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", "pid", "program",
@@ -188,8 +209,8 @@ std::string report_text(const CheckReport& report) {
   const Verdict verdict = verdict_of(report.harness, report.module.counts);
   if (verdict.divergent > report.divergences.size())
     text += fmt::format("and {} more divergences\n", verdict.divergent - report.divergences.size());
-  text +=
-      processes_table(report) + operations_table(report.module.counts) + questions_table(report);
+  text += processes_table(report) + operations_table(report.module.counts) +
+          questions_table(report) + structure_text(report);
   text += fmt::format(
       "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
       report.harness.samples, report.road, report.harness.moved_samples, report.freezes,

@@ -126,6 +126,12 @@ int exit_code_of(const CheckReport& report, std::string& why) {
               : "nothing was compared: the process ended too early; check a longer run";
     return kExitCouldNotCheck;
   }
+  if (report.structure_wanted && (!report.structure || report.structure->compared == 0)) {
+    why = report.structure && report.structure->has_tree
+              ? "--structure: no tree was compared; check a longer run"
+              : "--structure: this kernel keeps its VMAs in no red-black tree; v6.0 was the last";
+    return kExitCouldNotCheck;
+  }
   if (verdict.missed) {
     why = fmt::format(
         "{} probe hits were missed, so not every operation was checked; see svma probes",

@@ -99,7 +99,9 @@ struct CheckReport {
   QuestionTally questions{};     // single answers of the live kernel
   uint64_t dropped_answers = 0;  // that were lost before anybody saw them
   svma_stats module{};
-  std::vector<Finding> divergences;       // the first ones
+  bool structure_wanted = false;            // --structure
+  std::optional<svma_structure> structure;  // nullopt: the module does not know of it
+  std::vector<Finding> divergences;         // the first ones
   std::vector<Finding> unmodelled;        // the module's reports of operations without a prediction
   std::vector<ProcessSummary> processes;  // the ones with most operations first
   size_t processes_checked = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "compat/compat.h"
 
+#include "abi/os_services.h"
+
 #include <linux/fs.h>
 #include <linux/hash.h>
 #include <linux/jhash.h>
@@ -149,6 +151,61 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 		node = node->rb_left;
 	}
 	return found;
+}
+#endif
+
+#if HAS_MAPLE_TREE
+bool svma_has_live_tree(void)
+{
+	return false;
+}
+
+int svma_os_live_tree(const void *mm, struct svma_live_tree *out)
+{
+	return -ENOENT;
+}
+
+void svma_os_live_node(svma_u64 node, struct svma_live_node *out)
+{
+	memset(out, 0, sizeof(*out));
+}
+#else
+bool svma_has_live_tree(void)
+{
+	return true;
+}
+
+static svma_u64 start_of(const struct vm_area_struct *vma)
+{
+	return vma ? vma->vm_start : ~0ull;
+}
+
+int svma_os_live_tree(const void *live, struct svma_live_tree *out)
+{
+	const struct mm_struct *mm = live;
+
+	out->root = (unsigned long)mm->mm_rb.rb_node;
+	out->first = start_of(mm->mmap);
+	out->highest_vm_end = mm->highest_vm_end;
+	out->vmacache_seqnum = mm->vmacache_seqnum;
+	return 0;
+}
+
+void svma_os_live_node(svma_u64 node, struct svma_live_node *out)
+{
+	const struct rb_node *rb = (const struct rb_node *)(unsigned long)node;
+	const struct vm_area_struct *vma = rb_entry(rb, struct vm_area_struct, vm_rb);
+
+	memset(out, 0, sizeof(*out));
+	out->start = vma->vm_start;
+	out->end = vma->vm_end;
+	out->gap = vma->rb_subtree_gap;
+	out->parent = (unsigned long)rb_parent(rb);
+	out->left = (unsigned long)rb->rb_left;
+	out->right = (unsigned long)rb->rb_right;
+	out->prev = start_of(vma->vm_prev);
+	out->next = start_of(vma->vm_next);
+	out->red = !(rb->__rb_parent_color & 1);
 }
 #endif
 

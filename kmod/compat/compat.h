@@ -47,6 +47,9 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 /* Below this brk() does not go: with CONFIG_COMPAT_BRK that depends on the task. */
 unsigned long svma_lowest_brk(const struct mm_struct *mm);
 
+/* Whether the kernel keeps its VMAs in a red-black tree; see svma_os_live_tree(). */
+bool svma_has_live_tree(void);
+
 /* Whether a plain mmap() in @mm is placed from the top down; false for the legacy layout. */
 bool svma_mm_topdown(const struct mm_struct *mm);
 

@@ -18,6 +18,7 @@
 #include "replay/scene.cc"
 #include "replay/semantics.cc"
 #include "replay/shadow.cc"
+#include "replay/structure.cc"
 #include "vma/address_space.cc"
 #include "vma/adjust.cc"
 #include "vma/copy_vma.cc"

@@ -370,6 +370,39 @@ static int do_limits(struct svma_session *session, struct svma_limits *arg)
 	return err;
 }
 
+static_assert(SVMA_CORE_CORNER == SVMA_CORNER_NODES);
+
+static void copy_corner(const struct svma_corner *corner, struct svma_tree_node *out)
+{
+	unsigned int i;
+
+	for (i = 0; i < SVMA_CORE_CORNER; i++) {
+		out[i].start = corner->node[i].start;
+		out[i].end = corner->node[i].end;
+		out[i].gap = corner->node[i].gap;
+		out[i].red = corner->node[i].red;
+		out[i].reserved = 0;
+	}
+}
+
+static int do_structure(struct svma_session *session, struct svma_structure *arg)
+{
+	const bool module = arg->flags & SVMA_STATS_MODULE;
+
+	if (arg->flags & ~SVMA_STATS_MODULE)
+		return -EINVAL;
+	arg->compared = atomic64_read(module ? &svma_structure_compared : &session->structure_compared);
+	arg->equal = atomic64_read(module ? &svma_structure_equal : &session->structure_equal);
+	arg->has_tree = svma_has_live_tree();
+	spin_lock(&session->lock);
+	arg->differs = session->structure_differs;
+	arg->mm_id = session->structure_mm_id;
+	copy_corner(&session->predicted_corner, arg->predicted);
+	copy_corner(&session->observed_corner, arg->observed);
+	spin_unlock(&session->lock);
+	return 0;
+}
+
 static int do_semantic(struct svma_semantic *arg)
 {
 	struct svma_choice choice;
@@ -610,6 +643,7 @@ union svma_argument {
 	struct svma_why why;
 	struct svma_limits limits;
 	struct svma_semantic semantic;
+	struct svma_structure structure;
 };
 
 static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
@@ -647,6 +681,8 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_why(session, &arg->why);
 	case _IOC_NR(SVMA_IOC_LIMITS):
 		return do_limits(session, &arg->limits);
+	case _IOC_NR(SVMA_IOC_STRUCTURE):
+		return do_structure(session, &arg->structure);
 	case _IOC_NR(SVMA_IOC_SEMANTIC):
 		return do_semantic(&arg->semantic);
 	default:
@@ -666,6 +702,7 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		[_IOC_NR(SVMA_IOC_WHY)] = SVMA_IOC_WHY,
 		[_IOC_NR(SVMA_IOC_LIMITS)] = SVMA_IOC_LIMITS,
 		[_IOC_NR(SVMA_IOC_SEMANTIC)] = SVMA_IOC_SEMANTIC,
+		[_IOC_NR(SVMA_IOC_STRUCTURE)] = SVMA_IOC_STRUCTURE,
 	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;

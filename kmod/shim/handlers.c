@@ -265,8 +265,10 @@ static void copy_forked_layout(struct svma_tracked *child)
 	 * change the child before it returns. Counted only when it has returned success.
 	 */
 	memset(&child->fork_verdict, 0, sizeof(child->fork_verdict));
-	if (child->health == SVMA_CLEAN)
+	if (child->health == SVMA_CLEAN) {
 		svma_core_audit(child->shadow, child->mm, 1, &child->fork_verdict);
+		svma_core_structure(child->shadow, child->mm, &child->fork_verdict);
+	}
 }
 
 static void lose_operation(struct svma_tracked *t)
@@ -1291,6 +1293,7 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 		spin_lock(&t->lock);
 		if (t->health == SVMA_CLEAN && !t->starting && !t->forking) {
 			svma_core_release(t->shadow, mm, false, true, &verdict);
+			svma_core_structure(t->shadow, mm, &verdict);
 			svma_account(t, &op, &verdict);
 		} else {
 			svma_journal_note(t, &op, NULL);

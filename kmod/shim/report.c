@@ -12,6 +12,7 @@ static_assert((int)SVMA_CORE_STACK_SHIFT == (int)SVMA_OP_STACK_SHIFT);
 static_assert((int)SVMA_CORE_MODIFY == (int)SVMA_OP_MODIFY);
 static_assert((int)SVMA_CORE_CLEAR_REFS == (int)SVMA_OP_CLEAR_REFS);
 static_assert((int)SVMA_CORE_FIELD_GAP == (int)SVMA_FIELD_GAP);
+static_assert((int)SVMA_CORE_FIELD_STRUCTURE == (int)SVMA_FIELD_STRUCTURE);
 static_assert((int)SVMA_CORE_FIELD_ANON_VMA == (int)SVMA_FIELD_ANON_VMA);
 static_assert((int)SVMA_CORE_FIELD_MAP_COUNT == (int)SVMA_FIELD_MAP_COUNT);
 
@@ -58,7 +59,7 @@ const char *svma_field_name(u32 field)
 		[SVMA_FIELD_ANON_VMA] = "anon_vma",   [SVMA_FIELD_ADDRESS] = "address",
 		[SVMA_FIELD_LOOKUP] = "lookup",	      [SVMA_FIELD_HIWATER_VM] = "hiwater_vm",
 		[SVMA_FIELD_ARGUMENT] = "argument",   [SVMA_FIELD_RESULT] = "result",
-		[SVMA_FIELD_GAP] = "rb_subtree_gap",
+		[SVMA_FIELD_GAP] = "rb_subtree_gap",  [SVMA_FIELD_STRUCTURE] = "structure",
 	};
 
 	return field < ARRAY_SIZE(names) ? names[field] : "?";
@@ -172,6 +173,22 @@ void svma_suspect(struct svma_tracked *t)
 	svma_worker_kick();
 }
 
+atomic64_t svma_structure_compared = ATOMIC64_INIT(0);
+atomic64_t svma_structure_equal = ATOMIC64_INIT(0);
+
+/* The first one is kept. session->lock held. */
+static void keep_structure(struct svma_tracked *t, const struct svma_verdict *verdict)
+{
+	struct svma_session *session = t->session;
+
+	if (verdict->structure_compared == verdict->structure_equal || session->structure_differs)
+		return;
+	if (svma_core_structure_differs(t->shadow, &session->predicted_corner, &session->observed_corner))
+		return;
+	session->structure_differs = true;
+	session->structure_mm_id = t->id;
+}
+
 static void count(struct svma_tracked *t, const struct svma_verdict *verdict)
 {
 	unsigned int i;
@@ -181,6 +198,12 @@ static void count(struct svma_tracked *t, const struct svma_verdict *verdict)
 	t->counts.equal += verdict->equal;
 	t->counts.divergent += verdict->divergent;
 	t->counts.facts += verdict->facts;
+	if (verdict->structure_compared) {
+		atomic64_add(verdict->structure_compared, &t->session->structure_compared);
+		atomic64_add(verdict->structure_equal, &t->session->structure_equal);
+		atomic64_add(verdict->structure_compared, &svma_structure_compared);
+		atomic64_add(verdict->structure_equal, &svma_structure_equal);
+	}
 	if (!verdict->facts)
 		return;
 	for (i = 0; i < SVMA_CORE_FACTS; i++)
@@ -200,6 +223,7 @@ void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, cons
 	spin_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
 		keep_report(t, op, &verdict->mismatch[i], verdict);
+	keep_structure(t, verdict);
 	spin_unlock(&session->lock);
 	if (verdict->suspect)
 		svma_suspect(t);
@@ -232,6 +256,7 @@ void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct
 	spin_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
 		keep_report(t, op, &verdict->mismatch[i], verdict);
+	keep_structure(t, verdict);
 	if (verdict->unmodelled && !verdict->mismatches)
 		keep_report(t, op, NULL, verdict);
 	wake = op && ++session->events == SVMA_BURST;

@@ -189,6 +189,9 @@ unsigned int svma_detail_stack(const struct svma_detail *detail, char (*out)[SVM
  * @ended_facts: likewise their facts by kind
  * @reports: the first SVMA_MAX_REPORTS are kept
  * @details: of each of @reports
+ * @structure_compared: nodes of the kernel's own tree, any context
+ * @structure_equal: of these
+ * @structure_differs: the first difference is in the two corners
  * @events: operations and changes of the set since the last SVMA_IOC_LIST
  */
 struct svma_session {
@@ -212,6 +215,12 @@ struct svma_session {
 	struct svma_detail *details;
 	unsigned int nr_reports;
 	u64 lost_reports;
+	atomic64_t structure_compared;
+	atomic64_t structure_equal;
+	bool structure_differs;
+	u64 structure_mm_id;
+	struct svma_corner predicted_corner;
+	struct svma_corner observed_corner;
 	unsigned long events;
 	wait_queue_head_t wait;
 };
@@ -447,6 +456,9 @@ void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct
 /* Likewise, of further answers about @op, which has been counted or changes nothing. */
 void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict);
 void svma_suspect(struct svma_tracked *t);
+/* Of all sessions since the module was loaded. */
+extern atomic64_t svma_structure_compared;
+extern atomic64_t svma_structure_equal;
 /* An identity that can be shown: equal for equal pointers, and says nothing about the address. */
 u64 svma_hash(u64 identity);
 void svma_record(const struct svma_node *node, struct svma_vma *out);

@@ -297,6 +297,24 @@ ABI_AT(svma_limits, fallback_high, 48);
 ABI_AT(svma_limits, task_size, 56);
 ABI_AT(svma_limits, stack_guard_gap, 64);
 
+ABI_SIZE(svma_tree_node, 32);
+ABI_AT(svma_tree_node, start, 0);
+ABI_AT(svma_tree_node, end, 8);
+ABI_AT(svma_tree_node, gap, 16);
+ABI_AT(svma_tree_node, red, 24);
+ABI_AT(svma_tree_node, reserved, 28);
+
+ABI_SIZE(svma_structure, 296);
+ABI_AT(svma_structure, size, 0);
+ABI_AT(svma_structure, flags, 4);
+ABI_AT(svma_structure, compared, 8);
+ABI_AT(svma_structure, equal, 16);
+ABI_AT(svma_structure, has_tree, 24);
+ABI_AT(svma_structure, differs, 28);
+ABI_AT(svma_structure, mm_id, 32);
+ABI_AT(svma_structure, predicted, 40);
+ABI_AT(svma_structure, observed, 168);
+
 ABI_SIZE(svma_semantic, 200);
 ABI_AT(svma_semantic, size, 0);
 ABI_AT(svma_semantic, index, 4);
@@ -349,6 +367,7 @@ ABI_IS(SVMA_FIELD_HIWATER_VM, 17);
 ABI_IS(SVMA_FIELD_ARGUMENT, 18);
 ABI_IS(SVMA_FIELD_RESULT, 19);
 ABI_IS(SVMA_FIELD_GAP, 20);
+ABI_IS(SVMA_FIELD_STRUCTURE, 21);
 ABI_IS(SVMA_FACT_ANON_VMA, 0);
 ABI_IS(SVMA_FACT_DRIVER, 1);
 ABI_IS(SVMA_FACT_SHARED_ANON, 2);

@@ -50,6 +50,36 @@ extern "C" void svma_os_live_totals(const void* mm, svma_live_totals* out) {
   *out = static_cast<const svma::test::FakeLive*>(mm)->totals;
 }
 
+namespace {
+svma_u64 start_of(const svma::Vma* vma) { return vma ? vma->vm_start.value() : SVMA_CORE_NO_VMA; }
+svma_u64 node_of(const svma::RbNode* node) { return reinterpret_cast<svma_u64>(node); }
+}  // namespace
+
+extern "C" int svma_os_live_tree(const void* mm, svma_live_tree* out) {
+  const svma::AddressSpace* const tree = static_cast<const svma::test::FakeLive*>(mm)->tree;
+  if (!tree) return -ENOENT;
+  out->root = node_of(tree->tree().rb_root().node);
+  out->first = start_of(tree->first());
+  out->highest_vm_end = tree->highest_vm_end().value();
+  out->vmacache_seqnum = tree->vmacache_seqnum();
+  return 0;
+}
+
+extern "C" void svma_os_live_node(svma_u64 node, svma_live_node* out) {
+  const auto* rb = reinterpret_cast<const svma::RbNode*>(node);
+  const auto* vma = reinterpret_cast<const svma::Vma*>(rb);
+  *out = {};
+  out->start = vma->vm_start.value();
+  out->end = vma->vm_end.value();
+  out->gap = vma->rb_subtree_gap;
+  out->parent = node_of(rb->parent());
+  out->left = node_of(rb->left());
+  out->right = node_of(rb->right());
+  out->prev = start_of(svma::AddressSpace::prev(vma));
+  out->next = start_of(svma::AddressSpace::next(vma));
+  out->red = rb->is_red();
+}
+
 extern "C" svma_u64 svma_os_live_brk(const void* mm) {
   return static_cast<const svma::test::FakeLive*>(mm)->brk;
 }

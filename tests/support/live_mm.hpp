@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "abi/core_api.h"
+#include "vma/address_space.hpp"
 
 namespace svma::test {
 
@@ -13,6 +14,7 @@ struct FakeLive {
   svma_live_totals totals{};
   bool says_anonymous = false;  // `anonymous` is as each VMA has it; else it is who has no file
   svma_u64 brk = 0;
+  const AddressSpace* tree = nullptr;  // what the kernel's own red-black tree looks like, if any
 
   // Adds a VMA and accounts for it as private data.
   svma_live_vma& add(svma_u64 start, svma_u64 end, svma_u64 flags = 0x8100073);

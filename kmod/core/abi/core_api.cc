@@ -89,6 +89,16 @@ void svma_core_audit(svma_shadow* shadow, const void* mm, int take_facts, svma_v
   shadow->audit(mm, take_facts != 0, *verdict);
 }
 
+void svma_core_structure(svma_shadow* shadow, const void* mm, svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
+  shadow->compare_structure(mm, *verdict);
+}
+
+int svma_core_structure_differs(const svma_shadow* shadow, svma_corner* predicted,
+                                svma_corner* observed) {
+  return shadow->structure_differs(*predicted, *observed) ? 0 : -svma::kENOENT;
+}
+
 void svma_core_fork_undelivered(svma_shadow* shadow, const void* mm, svma_verdict* verdict) {
   shadow->drop_undelivered_uffd(mm, *verdict);
 }

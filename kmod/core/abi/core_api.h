@@ -72,6 +72,7 @@ enum svma_core_field {
 	SVMA_CORE_FIELD_ARGUMENT = 18,
 	SVMA_CORE_FIELD_RESULT = 19,
 	SVMA_CORE_FIELD_GAP = 20,
+	SVMA_CORE_FIELD_STRUCTURE = 21,
 };
 
 /* svma_op.steps: what was seen of functions that the operation called. */
@@ -305,6 +306,8 @@ struct svma_scene {
  * @unmodelled: 1 when the operation was adopted without a prediction
  * @suspect: 1 when the shadow can't be trusted any more (a pool was empty, a change nobody announced)
  * @mismatches: how many of @mismatch are filled in
+ * @structure_compared: nodes of the kernel's own tree, and what holds it, compared; not part of @compared
+ * @structure_equal: of these
  * @facts_by_kind: @facts, by enum svma_fact
  * @mismatch: the first ones
  * @scene: out: what was touched and seen; belongs to the shadow and lasts until the next call on it. It is not a
@@ -315,6 +318,8 @@ struct svma_verdict {
 	svma_u32 equal;
 	svma_u32 divergent;
 	svma_u32 facts;
+	svma_u32 structure_compared;
+	svma_u32 structure_equal;
 	svma_u8 unmodelled;
 	svma_u8 suspect;
 	svma_u8 mismatches;
@@ -529,6 +534,30 @@ const char *svma_core_mutation(void);
  */
 void svma_core_release(struct svma_shadow *shadow, const void *mm, int downgraded, int announced,
 		       struct svma_verdict *verdict);
+
+/* A corner of a tree: a node, its parent and its children; @start is SVMA_CORE_NO_VMA where there is none. */
+#define SVMA_CORE_CORNER 4
+struct svma_corner {
+	struct {
+		svma_u64 start;
+		svma_u64 end;
+		svma_u64 gap;
+		svma_u32 red;
+		svma_u32 reserved;
+	} node[SVMA_CORE_CORNER]; /* itself, parent, left, right */
+};
+
+/**
+ * svma_core_structure - compare the whole tree and list with the kernel's own; nothing where it has none
+ */
+void svma_core_structure(struct svma_shadow *shadow, const void *mm, struct svma_verdict *verdict);
+
+/**
+ * svma_core_structure_differs - where they first differed
+ * Return: 0, or -ENOENT when they did not.
+ */
+int svma_core_structure_differs(const struct svma_shadow *shadow, struct svma_corner *predicted,
+				struct svma_corner *observed);
 
 /**
  * svma_core_anon_vma - a fault gave a VMA its anon_vma

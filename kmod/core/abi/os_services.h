@@ -103,6 +103,57 @@ int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out);
 void svma_os_live_totals(const void *mm, struct svma_live_totals *out);
 
 /**
+ * struct svma_live_node - one VMA in the red-black tree and list of a live mm, where the kernel has them
+ * @start: vm_start
+ * @end: vm_end
+ * @gap: rb_subtree_gap, bytes
+ * @parent: identity of the parent, 0 at the root; for svma_os_live_node() as the next two
+ * @left: identity of the left child, 0 for none
+ * @right: identity of the right child, 0 for none
+ * @prev: vm_start of vm_prev, ~0 for none
+ * @next: vm_start of vm_next, ~0 for none
+ * @red: colour
+ */
+struct svma_live_node {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 gap;
+	svma_u64 parent;
+	svma_u64 left;
+	svma_u64 right;
+	svma_u64 prev;
+	svma_u64 next;
+	svma_u8 red;
+	svma_u8 reserved[7];
+};
+
+/**
+ * struct svma_live_tree - what holds the tree and the list
+ * @root: identity of the root, 0 when there are no VMAs
+ * @first: vm_start of mm->mmap, ~0 for none
+ * @highest_vm_end: bytes
+ * @vmacache_seqnum: as it is
+ */
+struct svma_live_tree {
+	svma_u64 root;
+	svma_u64 first;
+	svma_u64 highest_vm_end;
+	svma_u64 vmacache_seqnum;
+};
+
+/**
+ * svma_os_live_tree - the kernel's own red-black tree
+ * Return: 0, or -ENOENT where the kernel keeps its VMAs in something else.
+ */
+int svma_os_live_tree(const void *mm, struct svma_live_tree *out);
+
+/**
+ * svma_os_live_node - one node of it
+ * @node: identity of the node; not 0
+ */
+void svma_os_live_node(svma_u64 node, struct svma_live_node *out);
+
+/**
  * svma_os_live_brk - where the heap of the live side ends
  * @mm: the live mm; its mmap_lock is held
  * Return: mm->brk, bytes.

@@ -5,11 +5,29 @@
 #include "replay/compare.hpp"
 #include "replay/facts.hpp"
 #include "replay/predict.hpp"
+#include "replay/structure.hpp"
 
 // Always last.
 #include "enforce.hpp"
 
 namespace svma {
+
+namespace {
+
+u64 next_in_preorder(u64 node, svma_live_node at) {
+  if (at.left != 0) return at.left;
+  if (at.right != 0) return at.right;
+  while (at.parent != 0) {
+    svma_live_node above;
+    svma_os_live_node(at.parent, &above);
+    if (above.left == node && above.right != 0) return above.right;
+    node = at.parent;
+    at = above;
+  }
+  return 0;
+}
+
+}  // namespace
 
 VmaAttrs attrs_of(const svma_live_vma& live) {
   VmaAttrs attrs{};
@@ -51,31 +69,87 @@ svma_live_vma record_of(const Vma& vma) {
   return record;
 }
 
-Status insert_copy(AddressSpace& space, const svma_live_vma& live) {
+Status insert_copy(AddressSpace& space, const svma_live_vma& live, const RbColor* as) {
   VmaReserve reserve;
   if (Status s = reserve.fill(1); !s.ok()) return s;
   Vma* vma = reserve.take();
   vma->vm_start = VirtAddr(live.start);
   vma->vm_end = VirtAddr(live.end);
   vma->attrs = attrs_of(live);
-  const Status inserted = space.insert(vma);
+  const Status inserted = as != nullptr ? space.insert_as(vma, *as) : space.insert(vma);
   SVMA_CHECK(inserted.ok());
   if (!inserted.ok()) vm_area_free(vma);
   return inserted;
 }
 
 Status Shadow::load(const void* mm) {
-  svma_live_vma live;
-  for (u64 at = 0; svma_os_live_find(mm, at, &live) == 0; at = live.end) {
-    if (Status s = insert_copy(space_, live); !s.ok()) {
-      clear();
-      return s;
-    }
+  svma_live_tree tree;
+  structure_differs_ = false;
+  if (Status s = live_tree(mm, tree) ? load_tree(mm, tree) : load_layout(mm); !s.ok()) {
+    clear();
+    return s;
   }
   svma_verdict ignored{};
   Comparer(space_, mm, ignored).adopt_totals();
   heap_end_ = svma_os_live_brk(mm);
   return kOk;
+}
+
+Status Shadow::load_layout(const void* mm) {
+  svma_live_vma live;
+  for (u64 at = 0; svma_os_live_find(mm, at, &live) == 0; at = live.end) {
+    if (Status s = insert_copy(space_, live); !s.ok()) return s;
+  }
+  return kOk;
+}
+
+// Node by node, parents first, so that the shape comes over, too.
+Status Shadow::load_tree(const void* mm, const svma_live_tree& tree) {
+  u64 node = tree.root;
+  while (node != 0) {
+    svma_live_node at;
+    svma_os_live_node(node, &at);
+    svma_live_vma live;
+    if (svma_os_live_find(mm, at.start, &live) != 0) break;
+    const RbColor color = at.red != 0 ? RbColor::kRed : RbColor::kBlack;
+    if (Status s = insert_copy(space_, live, &color); !s.ok()) return s;
+    node = next_in_preorder(node, at);
+  }
+  space_.set_vmacache_seqnum(tree.vmacache_seqnum);
+  return kOk;
+}
+
+void Shadow::note_structure(bool equal, svma_verdict& verdict) {
+  if (equal) return;
+  structure_differs_ = true;
+  verdict.suspect = 1;  // the live shape is taken over when it is loaded anew
+  compare_value(verdict, SVMA_CORE_FIELD_STRUCTURE, 1, 0);
+}
+
+void Shadow::compare_structure(const void* mm, svma_verdict& verdict) {
+  if (structure_differs_) return;
+  note_structure(
+      StructureCheck(space_, mm, verdict).compare_all(predicted_corner_, observed_corner_),
+      verdict);
+}
+
+// Both ends of what was touched; what lies in between was compared VMA by VMA.
+void Shadow::compare_structure_at(const void* mm, const Touched& touched, svma_verdict& verdict) {
+  StructureCheck check(space_, mm, verdict);
+  for (u32 i = 0; i < touched.count; ++i) {
+    const VirtAddr ends[] = {touched.range[i].start, touched.range[i].end};
+    for (VirtAddr addr : ends) {
+      if (structure_differs_) return;
+      note_structure(check.compare_path(addr, predicted_corner_, observed_corner_), verdict);
+    }
+  }
+}
+
+bool Shadow::structure_differs(svma_corner& predicted, svma_corner& observed) const {
+  if (!structure_differs_) return false;
+  predicted = predicted_corner_;
+  observed = observed_corner_;
+  return true;
 }
 
 // kernel/fork.c dup_mmap() in v6.1: VM_DONTCOPY stays behind, locks are not inherited, and so isn't
@@ -189,7 +263,7 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
       comparer.adopt_layout(touched.range[i]);
     }
   }
-  if (predicted.ok()) return;
+  if (predicted.ok()) return compare_structure_at(mm, touched, verdict);
   verdict.unmodelled = 1;
   verdict.suspect = 1;
 }

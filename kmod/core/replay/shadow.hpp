@@ -31,9 +31,12 @@ VmaAttrs attrs_of(const svma_live_vma& live);
 AddrRange range_of(const svma_live_vma& live);
 svma_live_vma record_of(const Vma& vma);
 
-// A new VMA with the bounds and attributes of `live`, linked into `space`. REQUIRES: nothing is
-// there. RETURNS: -ENOMEM when the pool is empty.
-Status insert_copy(AddressSpace& space, const svma_live_vma& live);
+// A new VMA with the bounds and attributes of `live`, linked into `space`; `as`: with
+// AddressSpace::insert_as() in that colour. REQUIRES: nothing is there. RETURNS: -ENOMEM when the
+// pool is empty.
+Status insert_copy(AddressSpace& space, const svma_live_vma& live, const RbColor* as = nullptr);
+
+struct Touched;
 
 class Shadow {
  public:
@@ -62,6 +65,11 @@ class Shadow {
 
   const AddressSpace& space() const { return space_; }
   const Semantics& semantics() const { return *semantics_; }
+
+  // The whole tree against the kernel's own, where it has one.
+  void compare_structure(const void* mm, svma_verdict& verdict);
+  // RETURNS: whether it has differed; where it first did.
+  bool structure_differs(svma_corner& predicted, svma_corner& observed) const;
   // mm->brk as it was when the lock was last given up; 0: not seen yet.
   u64 heap_end() const { return heap_end_; }
 
@@ -84,8 +92,16 @@ class Shadow {
   VmaCache& cache_of(u32 task);
   void compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict);
 
+  Status load_layout(const void* mm);
+  Status load_tree(const void* mm, const svma_live_tree& tree);
+  void compare_structure_at(const void* mm, const Touched& touched, svma_verdict& verdict);
+  void note_structure(bool equal, svma_verdict& verdict);
+
   const Semantics* semantics_;
   AddressSpace space_;
+  bool structure_differs_ = false;
+  svma_corner predicted_corner_{};
+  svma_corner observed_corner_{};
   TaskCache caches_[kTaskCaches];
   u32 lookups_ = 0;
   u64 heap_end_ = 0;

@@ -67,6 +67,17 @@ Status AddressSpace::insert(Vma* vma) {
   return kOk;
 }
 
+Status AddressSpace::insert_as(Vma* vma, RbColor color) {
+  if (vma->range().empty() || !vma->range().page_aligned()) return Status::error(kEINVAL);
+  VmaLinks links;
+  if (!descend(vma->range(), &links)) return Status::error(kENOMEM);
+  vma_link_list(vma, links.prev);
+  vma_link_leaf(vma, links);
+  vma->rb.set_color(color);
+  ++map_count_;
+  return kOk;
+}
+
 void AddressSpace::unlink(Vma* vma) {
   unlink_uncached(vma);
   mmap_cache_.unlinked(vma, prev(vma));

@@ -132,6 +132,8 @@ class AddressSpace {
   // Raised where v5.10 calls vmacache_invalidate(): by one in unlink(), hence for each VMA that a
   // merge absorbs, and by one for all that one do_munmap() detaches; also in clear().
   u64 vmacache_seqnum() const { return vmacache_seqnum_; }
+  // Of a copy of a live mm, which has one of its own.
+  void set_vmacache_seqnum(u64 seqnum) { vmacache_seqnum_ = seqnum; }
 
   MmapCache& mmap_cache() { return mmap_cache_; }
   const MmapCache& mmap_cache() const { return mmap_cache_; }
@@ -156,6 +158,10 @@ class AddressSpace {
 
   // find_vma_links() and vma_link(). RETURNS: -ENOMEM on overlap, -EINVAL for bad bounds.
   Status insert(Vma* vma);
+
+  // insert() without rebalancing, to copy a tree that is there: linked parents first, each node
+  // finds the place that it has there. REQUIRES: the whole tree is copied before anything else.
+  Status insert_as(Vma* vma, RbColor color);
 
   // Takes `vma` out of tree and list, as __vma_unlink(): vma_unlink_list(), vma_rb_erase(). The
   // caller owns it then. Does not account.
@@ -291,6 +297,7 @@ class AddressSpace {
   // link.hpp
   inline void vma_link_list(Vma* vma, Vma* prev);
   inline void vma_link_rb(Vma* vma, const VmaLinks& links);
+  inline void vma_link_leaf(Vma* vma, const VmaLinks& links);
   inline void vma_unlink_list(Vma* vma);
   inline void vma_rb_erase(Vma* vma, Vma* successor);
   inline void unlink_uncached(Vma* vma);

@@ -29,6 +29,12 @@ namespace svma {
 // The order of steps is that of gap.hpp: leaf, raise, lower from the successor, rebalance.
 // REQUIRES: `vma` is in the list; `links` was found before it was.
 [[gnu::always_inline]] inline void AddressSpace::vma_link_rb(Vma* vma, const VmaLinks& links) {
+  vma_link_leaf(vma, links);
+  tree_.rebalance_linked(vma);
+}
+
+// All of it but the rebalancing.
+[[gnu::always_inline]] inline void AddressSpace::vma_link_leaf(Vma* vma, const VmaLinks& links) {
   SVMA_DCHECK(*links.rb_link == nullptr);
   const GapAugment& gaps = tree_.augment();
   Vma* const successor = links.next;
@@ -38,7 +44,6 @@ namespace svma {
   vma->rb_subtree_gap = gaps.compute_gap(vma);
   gaps.raise_ancestors(vma);
   if (successor) gaps.lower(successor, old_gap);
-  tree_.rebalance_linked(vma);
 }
 
 // The links of `vma` itself keep pointing at its former neighbours.

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The shadow's tree against "the kernel's", which is another AddressSpace here. Where both were
+// built by the same steps they are the same tree; where not, each kind of difference is found.
+#include "replay/structure.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "live_mm.hpp"
+#include "replay/shadow.hpp"
+
+namespace svma {
+namespace {
+
+constexpr u64 kBase = 0x10000000;
+
+class Structure : public testing::Test {
+ protected:
+  ~Structure() override {
+    kernel_.clear();
+    shadow_.clear();
+  }
+
+  static void map(AddressSpace& space, u64 page, u64 pages = 1, VmFlags flags = 0) {
+    svma_live_vma live{};
+    live.start = kBase + page * kPageSize;
+    live.end = live.start + pages * kPageSize;
+    live.flags = flags;
+    ASSERT_TRUE(insert_copy(space, live).ok());
+  }
+  static void unmap(AddressSpace& space, u64 page, u64 pages) {
+    VmaReserve reserve;
+    ASSERT_TRUE(reserve.fill(2).ok());
+    const VirtAddr start(kBase + page * kPageSize);
+    ASSERT_TRUE(space.do_munmap({start, start + pages * kPageSize}, reserve, ~0u).ok());
+  }
+  bool equal_all() {
+    live_.tree = &kernel_;
+    svma_verdict verdict{};
+    const bool equal = StructureCheck(shadow_, &live_, verdict).compare_all(predicted_, observed_);
+    EXPECT_EQ(equal, verdict.structure_compared == verdict.structure_equal);
+    compared_ = verdict.structure_compared;
+    return equal;
+  }
+  bool equal_at(u64 page) {
+    live_.tree = &kernel_;
+    svma_verdict verdict{};
+    return StructureCheck(shadow_, &live_, verdict)
+        .compare_path(VirtAddr(kBase + page * kPageSize), predicted_, observed_);
+  }
+
+  AddressSpace kernel_, shadow_;
+  test::FakeLive live_;
+  svma_corner predicted_{}, observed_{};
+  u32 compared_ = 0;
+};
+
+TEST_F(Structure, NoTreeInThisKernel_NothingIsCompared) {
+  svma_verdict verdict{};
+  EXPECT_TRUE(StructureCheck(shadow_, &live_, verdict).compare_all(predicted_, observed_));
+  EXPECT_EQ(verdict.structure_compared, 0u);
+}
+
+TEST_F(Structure, SameSteps_SameTreeNodeByNode) {
+  std::mt19937_64 random(5);
+  for (int i = 0; i < 2000; ++i) {
+    const u64 page = random() % 400, pages = 1 + random() % 6;
+    for (AddressSpace* space : {&kernel_, &shadow_}) {
+      unmap(*space, page, pages);
+      if (i % 3) map(*space, page, pages, i % 7 ? 0 : kVmGrowsDown);
+    }
+    ASSERT_TRUE(equal_at(page)) << i;
+    ASSERT_TRUE(equal_all()) << i;
+    EXPECT_EQ(compared_, kernel_.map_count() + 1);
+  }
+}
+
+TEST_F(Structure, OtherOrder_OtherShape) {
+  for (u64 page : {0, 2, 4, 6, 8, 10}) map(kernel_, page);
+  for (u64 page : {10, 8, 6, 4, 2, 0}) map(shadow_, page);
+  kernel_.set_vmacache_seqnum(shadow_.vmacache_seqnum());
+  EXPECT_FALSE(equal_all());
+  EXPECT_NE(predicted_.node[0].start, observed_.node[0].start);
+}
+
+TEST_F(Structure, GapOfOneNode_IsNoticedOnItsPath) {
+  for (AddressSpace* space : {&kernel_, &shadow_}) {
+    for (u64 page : {0, 2, 4, 6}) map(*space, page);
+  }
+  kernel_.find_vma(VirtAddr(kBase + 6 * kPageSize))->rb_subtree_gap += kPageSize;
+  EXPECT_TRUE(equal_at(0));
+  EXPECT_FALSE(equal_at(6));
+  EXPECT_EQ(observed_.node[0].gap, predicted_.node[0].gap + kPageSize);
+  EXPECT_EQ(predicted_.node[0].start, kBase + 6 * kPageSize);
+}
+
+TEST_F(Structure, SequenceNumberOfTheVmacache_IsCompared) {
+  for (AddressSpace* space : {&kernel_, &shadow_}) map(*space, 0);
+  EXPECT_TRUE(equal_all());
+  kernel_.set_vmacache_seqnum(kernel_.vmacache_seqnum() + 1);
+  EXPECT_FALSE(equal_all());
+}
+
+// A process that is attached later: the shape is copied, and then kept.
+TEST_F(Structure, LoadedFromAnyShape_IsTheSameAndStaysIt) {
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 300; ++i) {
+    const u64 page = random() % 300;
+    unmap(kernel_, page, 1 + random() % 4);
+    if (i % 4) map(kernel_, page);
+  }
+  for (Vma* vma = kernel_.first(); vma; vma = AddressSpace::next(vma))
+    live_.vmas.push_back(record_of(*vma));
+  live_.totals.map_count = kernel_.map_count();
+  live_.tree = &kernel_;
+
+  Shadow shadow(*find_semantics("5.10"), kDefaultStackGuardGap);
+  ASSERT_TRUE(shadow.load(&live_).ok());
+  svma_verdict verdict{};
+  shadow.compare_structure(&live_, verdict);
+  EXPECT_EQ(verdict.structure_compared, kernel_.map_count() + 1);
+  EXPECT_EQ(verdict.structure_equal, verdict.structure_compared);
+  EXPECT_FALSE(shadow.structure_differs(predicted_, observed_));
+
+  map(kernel_, 1000);  // which nobody told the shadow
+  shadow.compare_structure(&live_, verdict);
+  EXPECT_EQ(verdict.divergent, 1u);
+  EXPECT_EQ(verdict.suspect, 1u);
+  EXPECT_TRUE(shadow.structure_differs(predicted_, observed_));
+  shadow.clear();
+}
+
+}  // namespace
+}  // namespace svma
