@@ -193,6 +193,10 @@ static int open_at_entry(struct kretprobe_instance *ri, struct mm_struct *mm, st
 		/* Did a mapping that failed unmap what it was to replace? */
 		if (t->op_open && t->op.kind == SVMA_CORE_MMAP && op->kind == SVMA_CORE_MUNMAP)
 			data->outer_id = t->op_id;
+		/* Did a driver not want its mapping moved? */
+		if (t->op_open && t->op.kind == SVMA_CORE_MREMAP_MOVE && op->kind == SVMA_CORE_MUNMAP &&
+		    op->args[0] == t->op.args[4])
+			t->op.steps |= SVMA_STEP_UNDONE;
 		data->op_id = begin_operation(t, op);
 		spin_unlock(&t->lock);
 	}

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 #include <optional>
 #include <random>
+#include <set>
 
 #include "tracee.hpp"
 
@@ -203,6 +205,42 @@ TEST_F(Queries, Tree_AfterManyChanges_RedBlackWithRightGaps) {
     ASSERT_EQ(TreeFault(device_.Snapshot(id_)), "") << "step " << i;
   }
   Check("400 random changes");
+}
+
+// Wherever the kernel has a red-black tree of its own it was compared while the layout was made.
+TEST_F(Queries, Structure_WhereTheKernelHasATree_ComparedAndEqual) {
+  auto structure = Argument<svma_structure>();
+  ASSERT_EQ(device_.Ask(SVMA_IOC_STRUCTURE, &structure), 0);
+  EXPECT_EQ(structure.compared, structure.equal);
+  EXPECT_EQ(structure.differs, 0u);
+  if (structure.has_tree) {
+    EXPECT_GT(structure.compared, 1000u);
+  } else {
+    EXPECT_EQ(structure.compared, 0u);
+  }
+  structure.flags = SVMA_STATS_MODULE;
+  const uint64_t own = structure.compared;
+  ASSERT_EQ(device_.Ask(SVMA_IOC_STRUCTURE, &structure), 0);
+  EXPECT_GE(structure.compared, own);
+  structure.flags = ~0u;
+  EXPECT_EQ(device_.Ask(SVMA_IOC_STRUCTURE, &structure), EINVAL);
+}
+
+TEST(Semantics, Choices_EachOnceOfTheProfileOfThisKernel) {
+  Device device;
+  utsname names{};
+  ASSERT_EQ(uname(&names), 0);
+  std::set<std::string> seen;
+  auto choice = Argument<svma_semantic>();
+  for (; device.Ask(SVMA_IOC_SEMANTIC, &choice) == 0; choice.index++) {
+    const std::string profile = choice.profile;
+    EXPECT_EQ(std::string(names.release).substr(0, profile.size() + 1), profile + ".");
+    EXPECT_TRUE(seen.insert(choice.name).second) << choice.name;
+    EXPECT_NE(std::string(choice.value), "");
+    EXPECT_NE(std::string(choice.source), "");
+  }
+  EXPECT_GT(seen.size(), 10u);
+  EXPECT_EQ(device.Ask(SVMA_IOC_SEMANTIC, &choice), ENOENT);
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ enum svma_core_field {
 #define SVMA_STEP_UNMAP_FAILED 4u	/* the unmap inside failed */
 #define SVMA_STEP_FAULTED 8u		/* a fault inside gave a VMA its anon_vma */
 #define SVMA_STEP_LIMITS_MOVED 16u	/* the rlimits were not the same at begin and end */
+#define SVMA_STEP_UNDONE 32u		/* a move was undone: its target was unmapped again */
 
 /* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
 #define SVMA_CORE_FACTS 10

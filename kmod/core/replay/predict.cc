@@ -720,6 +720,7 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   const bool too_many = op.map_count_limit < 3 || space_.map_count() >= op.map_count_limit - 3;
   if (is_error(op.result)) {
     explain_failure(op, !too_many);
+    if (op.steps & SVMA_STEP_UNDONE) return mremap_undone(vma, from, to);
     if (too_many || !dontunmap || !(op.steps & SVMA_STEP_NO_MEMORY)) return kOk;
     VmaReserve splits;  // overcommit is asked after the splits that MREMAP_DONTUNMAP needs
     if (Status s = splits.fill(2); !s.ok()) return s;
@@ -753,6 +754,19 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   }
   account_locked(flags, new_pages);
   space_.acct().hiwater_vm = hiwater;
+  return kOk;
+}
+
+// The driver's ->mremap() said no, when the copy was there already: it is unmapped again. Nothing
+// of it is left but the shape of the tree and what the caches were told.
+Status Predictor::mremap_undone(Vma* vma, AddrRange from, AddrRange to) {
+  VmaReserve reserve;
+  if (Status s = reserve.fill(3); !s.ok()) return s;
+  const Accounting before = space_.acct();
+  const CopyRequest request{.to = to, .pgoff = pgoff_at(*vma, from.start), .keep_source = false};
+  if (!space_.copy_vma(&vma, request, reserve).ok()) return kOk;
+  if (Status s = space_.do_munmap(to, reserve, ~0u); !s.ok()) return s;
+  space_.acct() = before;
   return kOk;
 }
 

@@ -75,6 +75,7 @@ class Predictor {
   Status unmap_refusal(AddrRange range, u32 map_count_limit) const;
   Status unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve);
   void prepare_userfaultfd(Vma* copy);
+  Status mremap_undone(Vma* vma, AddrRange from, AddrRange to);
   void leave_source(Vma* vma, const Vma* copy, AddrRange from);
   Status split_for_dontunmap(Vma* vma, AddrRange old_range, VmaReserve& reserve);
   void account_locked(VmFlags flags, i64 pages);

@@ -245,6 +245,18 @@ TEST_F(ShadowTest, Madvise_KsmGivesUp_StopsThere) {
   EXPECT_EQ(verdict.facts, 1u);
 }
 
+// The vdso does not let itself be moved in part: copied, refused, unmapped. Only caches have heard.
+TEST_F(ShadowTest, MremapMove_RefusedByTheDriver_LeavesNothing) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MREMAP_MOVE,
+                    {kBase, kBase, 0x2000, 0x2000, kBase + 0x10000, /*MAYMOVE*/ 1}, -22);
+  op.steps = SVMA_STEP_UNDONE;
+  const auto verdict = apply(op, [] {});
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts, 1u);
+}
+
 // Another thread raised RLIMIT_AS between the probe's look at it and the kernel's.
 TEST_F(ShadowTest, Mmap_LimitsMovedMeanwhile_ResultIsAFact) {
   load();
