@@ -781,6 +781,73 @@ static int on_search_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
+/*
+ * The task's vmacache, below find_vma(); mmap_lock held at least for reading. Inside an operation the live side is
+ * ahead of the shadow.
+ */
+static bool in_flux(const struct svma_tracked *t)
+{
+	return t->op_open || t->growing || t->forking || t->starting;
+}
+
+/* vmacache_find(mm, addr) */
+static int on_vmacache_find(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+
+	data->mm = (struct mm_struct *)svma_arg(regs, 0);
+	data->start = svma_arg(regs, 1);
+	if (data->mm != current->mm || (current->flags & PF_KTHREAD) || !is_tracked(data->mm))
+		return 1;
+	count_hit_ri(ri);
+	return 0;
+}
+
+static int on_vmacache_found(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_op op = { .kind = SVMA_CORE_OTHER, .task = task_pid_nr(current) };
+	struct svma_verdict verdict = {};
+	struct svma_tracked *t;
+
+	op.args[0] = data->start;
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		if (t->health == SVMA_CLEAN) {
+			svma_core_vmacache_find(t->shadow, op.task, data->start, regs_return_value(regs) != 0,
+						in_flux(t), &verdict);
+			svma_account_answers(t, &op, &verdict);
+		}
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+/* vmacache_update(addr, vma) */
+static int on_vmacache_update(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 1);
+	struct svma_tracked *t;
+
+	if (vma->vm_mm != current->mm || (current->flags & PF_KTHREAD))
+		return 0;
+	rcu_read_lock();
+	t = svma_find_rcu(vma->vm_mm);
+	if (t) {
+		count_hit(kp);
+		spin_lock(&t->lock);
+		if (t->health == SVMA_CLEAN)
+			svma_core_vmacache_update(t->shadow, task_pid_nr(current), svma_arg(regs, 0), vma->vm_start,
+						  in_flux(t));
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
 /* security_vm_enough_memory_mm(mm, pages): overcommit; asked in the middle of operations */
 static int on_enough_memory(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
@@ -1330,6 +1397,8 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("userfaultfd: one VMA", EVERYWHERE("vma_merge")), KPROBE(on_merge) },
 	{ ROW("mbind", NULL, "mbind_range"), KRETPROBE(on_mbind, close_at_return) },
 	{ ROW("address search", EVERYWHERE("vm_unmapped_area")), KRETPROBE(on_search, on_search_done) },
+	{ ROW("vmacache: what is asked", "vmacache_find", NULL), KRETPROBE(on_vmacache_find, on_vmacache_found) },
+	{ ROW("vmacache: what is put in", "vmacache_update", NULL), KPROBE(on_vmacache_update) },
 	{ ROW("overcommit's answer", EVERYWHERE("security_vm_enough_memory_mm")),
 	  KRETPROBE(on_enough_memory, on_enough_memory_done) },
 	{ ROW("mmap: the call", EVERYWHERE("do_mmap")), KRETPROBE(on_mmap_call, on_call_done) },

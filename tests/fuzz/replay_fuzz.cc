@@ -150,7 +150,7 @@ class Falsifier {
         end_ = start_ + kPageSize;
         return;
       case SVMA_CORE_MBIND:
-        if (start_ < op_.vma.start) start_ = op_.vma.start;
+        if (start_ < op_.args[3]) start_ = op_.args[3];
         end_ = start_ + kPageSize;
         return;
       case SVMA_CORE_STACK_GROWTH:
@@ -953,13 +953,13 @@ class Chaos : public test::KernelProbes {
     op_.kind = static_cast<u32>(choice & 31);
     op_.map_count_limit = choice & 32 ? static_cast<u32>(bytes_.below(40)) : 65530;
     op_.task = static_cast<u32>(choice >> 6);
-    op_.rlimits = {~0ull, ~0ull, ~0ull, ~0ull};
+    op_.rlimits = {~0ull, ~0ull, ~0ull, ~0ull, ~0ull};
     for (int i = 0; i < 6; ++i) op_.args[i] = draw_number();
     const u64 ending = bytes_.next();
     op_.steps = static_cast<u32>(ending & 15);
     if ((ending >> 4 & 3) == 1) op_.result = -ENOMEM;
     if ((ending >> 4 & 3) == 2) op_.result = static_cast<i64>(draw_number());
-    if (ending >> 6 == 1) op_.rlimits = {draw_number(), draw_number(), 0, draw_number()};
+    if (ending >> 6 == 1) op_.rlimits = {draw_number(), draw_number(), 0, draw_number(), 0};
     if (ending >> 6 >= 2) op_.vma = draw_vma();
   }
 

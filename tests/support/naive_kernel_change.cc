@@ -235,8 +235,7 @@ void NaiveKernel::clear_refs() {
 
 i64 NaiveKernel::mbind_range(std::size_t index, u64 start, u64 end, u32 policy) {
   const NaiveVma vma = model_.vmas()[index];
-  svma_op op = make(SVMA_CORE_MBIND, {start, end, policy});
-  op.vma.start = vma.start;
+  const svma_op op = make(SVMA_CORE_MBIND, {start, end, policy, vma.start});
   return operate(op, [&](svma_op&) -> i64 {
     if (vma.attrs.vm_policy == policy) return 0;
     const u64 from = std::max(start, vma.start);

@@ -298,6 +298,13 @@ class Mutation : public testing::TestWithParam<Case> {
   void TearDown() override { EXPECT_EQ(WriteFile(kParameter, "none"), 0); }
 };
 
+// Where the kernel has a vmacache its number is compared at once; otherwise a later lookup tells.
+uint32_t BlamedOn(const Case& c) {
+  const bool at_once =
+      std::string(c.mutation) == "stale_vmacache" && Choice("has_vmacache") == "yes";
+  return at_once ? uint32_t{SVMA_OP_MUNMAP} : c.operation;
+}
+
 TEST_P(Mutation, SwitchedOn_BlamedOnItsOperation) {
   const Case& c = GetParam();
   Stage stage;
@@ -305,7 +312,7 @@ TEST_P(Mutation, SwitchedOn_BlamedOnItsOperation) {
   c.play(stage);
   const auto reports = stage.Reports();
   ASSERT_FALSE(reports.empty()) << "nothing was noticed";
-  EXPECT_EQ(reports[0].operation, c.operation);
+  EXPECT_EQ(reports[0].operation, BlamedOn(c));
   EXPECT_EQ(reports[0].unmodelled, 0u);
   EXPECT_GT(stage.Stats().counts.divergent, 0u);
 }

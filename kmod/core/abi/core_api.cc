@@ -124,6 +124,16 @@ void svma_core_search(svma_shadow* shadow, const svma_op* op, const svma_placeme
   if (call != nullptr) call->searched = *predicted;
 }
 
+void svma_core_vmacache_find(svma_shadow* shadow, svma_u32 task, svma_u64 addr, int hit,
+                             int in_flux, svma_verdict* verdict) {
+  shadow->vmacache_find(task, VirtAddr(addr), hit != 0, in_flux != 0, *verdict);
+}
+
+void svma_core_vmacache_update(svma_shadow* shadow, svma_u32 task, svma_u64 addr, svma_u64 start,
+                               int in_flux) {
+  shadow->vmacache_update(task, VirtAddr(addr), VirtAddr(start), in_flux != 0);
+}
+
 void svma_core_call_step(svma_shadow* shadow, svma_call* call, const svma_op* op,
                          svma_verdict* verdict) {
   call->heap = shadow->heap_end();

@@ -497,6 +497,22 @@ void svma_core_search(struct svma_shadow *shadow, const struct svma_op *op, cons
 		      struct svma_call *call, svma_u64 *predicted, struct svma_verdict *verdict);
 
 /**
+ * svma_core_vmacache_find - the kernel looked into a task's vmacache: does the shadow's hit and miss alike?
+ * @task: whose
+ * @addr: bytes
+ * @hit: it did
+ * @in_flux: the layout is being changed just now, so that it can't be said
+ */
+void svma_core_vmacache_find(struct svma_shadow *shadow, svma_u32 task, svma_u64 addr, int hit, int in_flux,
+			     struct svma_verdict *verdict);
+
+/**
+ * svma_core_vmacache_update - the kernel put the VMA at @start into the slot of @addr
+ */
+void svma_core_vmacache_update(struct svma_shadow *shadow, svma_u32 task, svma_u64 addr, svma_u64 start,
+			       int in_flux);
+
+/**
  * svma_core_call_step - is the step that is about to begin what the call's arguments imply?
  */
 void svma_core_call_step(struct svma_shadow *shadow, struct svma_call *call, const struct svma_op *op,

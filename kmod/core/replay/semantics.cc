@@ -11,6 +11,7 @@ constexpr Semantics kProfiles[] = {
     // Debian's 5.10.262.
     {.name = "5.10",
      .gap_rule = GapRule::kLessGuardGap,
+     .has_vmacache = true,
      .mmap_expands_neighbours = false,
      .brk_grows_given_vma = false,
      .brk_shrinks_only_vmas = false,
@@ -28,6 +29,7 @@ constexpr Semantics kProfiles[] = {
     // Debian's 6.1.192.
     {.name = "6.1",
      .gap_rule = GapRule::kHoles,
+     .has_vmacache = false,
      .mmap_expands_neighbours = true,
      .brk_grows_given_vma = true,
      .brk_shrinks_only_vmas = true,
@@ -51,6 +53,7 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
+    {"has_vmacache", &Semantics::has_vmacache, "until v6.1 7964cf8caa4d"},
     {"mmap_expands_neighbours", &Semantics::mmap_expands_neighbours, "v6.1 4dd1b84140c1"},
     {"brk_grows_given_vma", &Semantics::brk_grows_given_vma, "v6.1 2e7ce7d354f2"},
     {"brk_shrinks_only_vmas", &Semantics::brk_shrinks_only_vmas, "v6.1 2e7ce7d354f2"},

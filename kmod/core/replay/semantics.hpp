@@ -16,6 +16,10 @@ struct Semantics {
   // holes. v6.1, 3499a13168da "mm/mmap: use maple tree for unmapped_area{_topdown}".
   GapRule gap_rule;
 
+  // find_vma() looks into the task's vmacache first, so that hits and misses can be followed. Until
+  // v6.1, 7964cf8caa4d "mm: remove vmacache".
+  bool has_vmacache;
+
   // mmap_region() tries to grow a neighbour with vma_expand() and only neighbours without a
   // mempolicy take part; before, it called vma_merge(), which compares policies. v6.1, 4dd1b84140c1
   // "mm/mmap: use advanced maple tree API for mmap_region()".

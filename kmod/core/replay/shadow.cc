@@ -206,23 +206,49 @@ AddrRange Shadow::range_at_entry(const svma_op& op) const {
 // Linux before v6.1 began nearly every operation with find_vma(), and that with the task's
 // vmacache. The shadow does the same, and holds what the cache says against the tree.
 void Shadow::begin(const svma_op& op, const void*, svma_verdict& verdict) {
-  compare_lookup(cache_of(op.task), range_at_entry(op).start, verdict);
+  if (semantics_->has_vmacache) return;  // there the kernel's own lookups are followed
+  compare_lookup(cache_of(op.task).cache, range_at_entry(op).start, verdict);
 }
 
-VmaCache& Shadow::cache_of(u32 task) {
+void Shadow::vmacache_find(u32 task, VirtAddr addr, bool hit, bool in_flux, svma_verdict& verdict) {
+  TaskCache& slot = cache_of(task);
+  if (in_flux) {
+    slot.state = TaskCache::kUnknown;
+    return;
+  }
+  const bool flushes = !slot.cache.vmacache_valid(space_);
+  if (slot.state == TaskCache::kUnknown) {
+    slot.state = TaskCache::kInStep;  // the kernel has just brought the task's number up to date
+    return;
+  }
+  if (flushes) slot.state = TaskCache::kSame;
+  if (slot.state != TaskCache::kSame) return;
+  const Vma* const remembered = flushes ? nullptr : slot.cache.vmacache_find(space_, addr);
+  compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, remembered != nullptr, hit);
+}
+
+void Shadow::vmacache_update(u32 task, VirtAddr addr, VirtAddr start, bool in_flux) {
+  TaskCache& slot = cache_of(task);
+  Vma* const vma = space_.find_vma(start);
+  if (in_flux || vma == nullptr || vma->vm_start != start) slot.state = TaskCache::kUnknown;
+  if (slot.state == TaskCache::kSame) slot.cache.vmacache_update(space_, addr, vma);
+}
+
+Shadow::TaskCache& Shadow::cache_of(u32 task) {
   TaskCache* oldest = &caches_[0];
   ++lookups_;
   for (TaskCache& slot : caches_) {
     if (slot.task == task && slot.last_use != 0) {
       slot.last_use = lookups_;
-      return slot.cache;
+      return slot;
     }
     if (slot.last_use < oldest->last_use) oldest = &slot;
   }
   oldest->task = task;
   oldest->last_use = lookups_;
+  oldest->state = TaskCache::kUnknown;
   oldest->cache.set_mm(&space_);
-  return oldest->cache;
+  return *oldest;
 }
 
 // A hit must be the VMA that the tree finds. mmap_cache is there for the times before v3.15.

@@ -66,6 +66,11 @@ class Shadow {
   const AddressSpace& space() const { return space_; }
   const Semantics& semantics() const { return *semantics_; }
 
+  // What the kernel's vmacache of `task` was asked, and what was put into it. What happens while
+  // the layout changes is not known exactly; nothing is said of that cache until its next flush.
+  void vmacache_find(u32 task, VirtAddr addr, bool hit, bool in_flux, svma_verdict& verdict);
+  void vmacache_update(u32 task, VirtAddr addr, VirtAddr start, bool in_flux);
+
   // The whole tree against the kernel's own, where it has one.
   void compare_structure(const void* mm, svma_verdict& verdict);
   // RETURNS: whether it has differed; where it first did.
@@ -85,11 +90,14 @@ class Shadow {
   struct TaskCache {
     u32 task = 0;
     u32 last_use = 0;
+    // Of a kernel that has a vmacache: nothing is known of the task's; nothing but that its number
+    // is the one here; its slots are the same.
+    enum : u8 { kUnknown, kInStep, kSame } state = kUnknown;
     VmaCache cache;
   };
-  static constexpr u32 kTaskCaches = 4;
+  static constexpr u32 kTaskCaches = 8;
 
-  VmaCache& cache_of(u32 task);
+  TaskCache& cache_of(u32 task);
   void compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict);
 
   Status load_layout(const void* mm);

@@ -132,5 +132,80 @@ TEST_F(Structure, LoadedFromAnyShape_IsTheSameAndStaysIt) {
   shadow.clear();
 }
 
+// --- the vmacache of such a kernel, followed through what it was asked
+
+class Followed : public testing::Test {
+ protected:
+  static constexpr u32 kTask = 7;
+
+  Followed() {
+    live_.add(kBase, kBase + 0x1000);
+    live_.add(kBase + 0x2000, kBase + 0x3000);
+    EXPECT_TRUE(shadow_.load(&live_).ok());
+  }
+  ~Followed() override { shadow_.clear(); }
+
+  // RETURNS: how many answers were compared, or -1 when one differed.
+  int find(u64 addr, bool hit, bool in_flux = false, u32 task = kTask) {
+    svma_verdict verdict{};
+    shadow_.vmacache_find(task, VirtAddr(addr), hit, in_flux, verdict);
+    return verdict.divergent ? -1 : static_cast<int>(verdict.compared);
+  }
+  void update(u64 addr, u64 start, bool in_flux = false) {
+    shadow_.vmacache_update(kTask, VirtAddr(addr), VirtAddr(start), in_flux);
+  }
+  // Something is unmapped, which raises the mm's number.
+  void unmap_second() {
+    svma_op op{};
+    op.kind = SVMA_CORE_MUNMAP;
+    op.map_count_limit = 65530;
+    op.args[0] = kBase + 0x2000;
+    op.args[1] = kBase + 0x3000;
+    live_.vmas.pop_back();
+    svma_verdict verdict{};
+    shadow_.end(op, &live_, verdict);
+    ASSERT_EQ(verdict.divergent, 0u);
+  }
+  // From here on the shadow knows what the task's cache holds: nothing.
+  void come_to_know() {
+    EXPECT_EQ(find(kBase, true), 0);  // nothing is known yet
+    unmap_second();
+    EXPECT_EQ(find(kBase, false), 1);
+  }
+
+  test::FakeLive live_;
+  Shadow shadow_{*find_semantics("5.10"), kDefaultStackGuardGap};
+};
+
+TEST_F(Followed, AfterAFlush_HitsAndMissesAreKnown) {
+  come_to_know();
+  update(kBase, kBase);
+  EXPECT_EQ(find(kBase + 0xfff, true), 1);
+  EXPECT_EQ(find(kBase + 0x1000, false), 1);
+}
+
+TEST_F(Followed, WrongAnswer_IsNoticed) {
+  come_to_know();
+  EXPECT_EQ(find(kBase, true), -1);
+  update(kBase, kBase);
+  EXPECT_EQ(find(kBase, false), -1);
+}
+
+TEST_F(Followed, WithoutAFlushOrInFlux_NothingIsSaid) {
+  EXPECT_EQ(find(kBase, false), 0);
+  update(kBase, kBase);
+  EXPECT_EQ(find(kBase, false), 0);
+  unmap_second();
+  EXPECT_EQ(find(kBase, false), 1);
+  EXPECT_EQ(find(kBase, false, /*in_flux=*/true), 0);
+  EXPECT_EQ(find(kBase, true), 0);  // what was put in meanwhile is not known
+}
+
+TEST_F(Followed, TooManyTasks_AForgottenOneIsUnknown) {
+  come_to_know();
+  for (u32 other = 100; other < 120; ++other) EXPECT_EQ(find(kBase, true, false, other), 0);
+  EXPECT_EQ(find(kBase, true), 0);
+}
+
 }  // namespace
 }  // namespace svma
