@@ -355,6 +355,7 @@ enum svma_fact {
 	SVMA_FACT_ADDRESS = 7,		/* an address chosen by a driver or a random draw */
 	SVMA_FACT_FILE = 8,		/* access mode, seals and mount options of a mapped file */
 	SVMA_FACT_RESOURCE = 9,		/* an rlimit, a sysctl, a capability or prctl() */
+	SVMA_FACT_ORDER = 10,		/* who came first of a growing stack and an unmap: hiwater_vm depends on it */
 	SVMA_FACT_COUNT = 16,		/* room in arrays */
 };
 

@@ -23,8 +23,8 @@ constexpr const char* kFields[] = {
 };
 
 constexpr const char* kFacts[] = {
-    "anon_vma", "driver",  "shared anonymous", "fork", "remap event",
-    "failure",  "special", "address",          "file", "resource",
+    "anon_vma", "driver", "shared anonymous", "fork",  "remap event", "failure", "special",
+    "address",  "file",   "resource",         "order",
 };
 
 constexpr const char* kHealth[] = {"clean", "suspect", "resyncing", "gone", "starting"};

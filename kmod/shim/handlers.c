@@ -231,6 +231,7 @@ static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 		} else if (t->unmapping == data->op_id) {
 			/* The unmap that went on under the read lock, which it still holds, has counted its pages. */
 			t->unmapping = 0;
+			t->beside_unmap = t->growing;
 			t->seq++;
 			if (t->health == SVMA_CLEAN && t->op_id == data->op_id && !t->growing) {
 				svma_core_release(t->shadow, data->mm, false, true, &verdict);
@@ -487,10 +488,14 @@ static void apply_growths(struct svma_tracked *t)
 		op.args[0] = t->grown[i].vma_start;
 		op.args[1] = t->grown[i].address;
 		op.args[3] = svma_mmap_min_addr();
-		if (begin_operation(t, &op))
-			end_operation(t, t->grown[i].result);
+		if (!begin_operation(t, &op))
+			continue;
+		if (t->unmapping || t->beside_unmap)
+			t->op.steps |= SVMA_STEP_BESIDE_UNMAP;
+		end_operation(t, t->grown[i].result);
 	}
 	t->nr_grown = 0;
+	t->beside_unmap = false;
 	if (t->health != SVMA_CLEAN || t->unmapping)
 		return;
 	svma_core_release(t->shadow, t->mm, false, true, &verdict);

@@ -303,6 +303,7 @@ struct svma_growth {
  * @ring_moved: the journal is in the session now
  * @forgotten: untracked on request: no journal is kept; svma_admin
  * @growing: stacks that grow just now under mmap_lock held for reading (5.10)
+ * @beside_unmap: an unmap that went on under that lock, too, has ended meanwhile
  * @nr_grown: how many are in @grown
  * @grown: that have grown meanwhile, not applied yet
  * @parent_mm: of a fork that is going on, else NULL; to look up, not to follow
@@ -341,6 +342,7 @@ struct svma_tracked {
 	bool ring_moved;
 	bool forgotten;
 	unsigned int growing;
+	bool beside_unmap;
 	unsigned int nr_grown;
 	struct svma_growth grown[SVMA_MAX_GROWN];
 	struct mm_struct *parent_mm;

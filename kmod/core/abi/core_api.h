@@ -82,9 +82,10 @@ enum svma_core_field {
 #define SVMA_STEP_FAULTED 8u		/* a fault inside gave a VMA its anon_vma */
 #define SVMA_STEP_LIMITS_MOVED 16u	/* the rlimits were not the same at begin and end */
 #define SVMA_STEP_UNDONE 32u		/* a move was undone: its target was unmapped again */
+#define SVMA_STEP_BESIDE_UNMAP 128u	/* an unmap went on under the lock held for reading */
 
 /* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
-#define SVMA_CORE_FACTS 10
+#define SVMA_CORE_FACTS 11
 
 /**
  * struct svma_rlimits - limits of the task, bytes; ~0 is no limit

@@ -21,6 +21,7 @@ enum class Fact : u8 {
   kAddress = 7,     // an address chosen by a driver or drawn at random
   kFile = 8,        // access mode, mount options and seals of a file
   kResource = 9,    // an rlimit, a sysctl or a capability decided; prctl() moved the heap
+  kOrder = 10,      // holders of the lock for reading counted in an order that is not seen
 };
 
 inline void count_fact(svma_verdict& verdict, Fact fact) {

@@ -289,12 +289,20 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
       comparer.adopt_layout(touched.range[i]);
     }
   }
+  if (op.steps & SVMA_STEP_BESIDE_UNMAP) hiwater_unsure_ = true;
   if (predicted.ok()) return compare_structure_at(mm, touched, verdict);
   verdict.unmodelled = 1;
   verdict.suspect = 1;
 }
 
+// An unmap that goes on under the read lock raises hiwater_vm to the total_vm that it finds there,
+// with a stack that grows at the same time (5.10) or without it.
 void Shadow::release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict) {
+  if (hiwater_unsure_ && !downgraded) {
+    hiwater_unsure_ = false;
+    count_fact(verdict, Fact::kOrder);
+    return Comparer(space_, mm, verdict).compare_totals(true, announced, false);
+  }
   Comparer(space_, mm, verdict).compare_totals(!downgraded, announced, !forking_);
   heap_end_ = svma_os_live_brk(mm);
 }

@@ -113,7 +113,8 @@ class Shadow {
   TaskCache caches_[kTaskCaches];
   u32 lookups_ = 0;
   u64 heap_end_ = 0;
-  bool forking_ = false;  // a child whose hiwater_vm is still its parent's
+  bool hiwater_unsure_ = false;  // a stack grew beside an unmap that was to raise it
+  bool forking_ = false;         // a child whose hiwater_vm is still its parent's
 };
 
 }  // namespace svma
