@@ -492,6 +492,8 @@ static void apply_growths(struct svma_tracked *t)
 			continue;
 		if (t->unmapping || t->beside_unmap)
 			t->op.steps |= SVMA_STEP_BESIDE_UNMAP;
+		if (i + 1 < t->nr_grown)
+			t->op.steps |= SVMA_STEP_MORE_GREW;
 		end_operation(t, t->grown[i].result);
 	}
 	t->nr_grown = 0;

@@ -83,6 +83,7 @@ enum svma_core_field {
 #define SVMA_STEP_LIMITS_MOVED 16u	/* the rlimits were not the same at begin and end */
 #define SVMA_STEP_UNDONE 32u		/* a move was undone: its target was unmapped again */
 #define SVMA_STEP_BESIDE_UNMAP 128u	/* an unmap went on under the lock held for reading */
+#define SVMA_STEP_MORE_GREW 256u	/* other stacks have grown, too, which follow: compare after the last */
 
 /* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
 #define SVMA_CORE_FACTS 11

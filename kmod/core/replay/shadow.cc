@@ -281,6 +281,8 @@ u64 Shadow::search(const svma_op& op, svma_verdict& verdict) {
 void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
   Touched touched;
   const Status predicted = Predictor(*this, mm, verdict).apply(op, touched);
+  if (op.steps & SVMA_STEP_BESIDE_UNMAP) hiwater_unsure_ = true;
+  if (predicted.ok() && (op.steps & SVMA_STEP_MORE_GREW)) return;
   Comparer comparer(space_, mm, verdict, (op.steps & SVMA_STEP_FAULTED) != 0);
   for (u32 i = 0; i < touched.count; ++i) {
     if (predicted.ok()) {
@@ -289,7 +291,6 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
       comparer.adopt_layout(touched.range[i]);
     }
   }
-  if (op.steps & SVMA_STEP_BESIDE_UNMAP) hiwater_unsure_ = true;
   if (predicted.ok()) return compare_structure_at(mm, touched, verdict);
   verdict.unmodelled = 1;
   verdict.suspect = 1;
