@@ -490,6 +490,7 @@ static void apply_growths(struct svma_tracked *t)
 		op.args[3] = svma_mmap_min_addr();
 		if (!begin_operation(t, &op))
 			continue;
+		t->op.rlimits = t->grown[i].rlimits;
 		if (t->unmapping || t->beside_unmap)
 			t->op.steps |= SVMA_STEP_BESIDE_UNMAP;
 		if (i + 1 < t->nr_grown)
@@ -539,6 +540,7 @@ static int on_shared_growth(struct kretprobe_instance *ri, const struct vm_area_
 		data->op_id = 0;
 		data->growth.vma_start = vma->vm_start;
 		data->growth.address = address;
+		fill_rlimits(&data->growth.rlimits);
 		spin_lock(&t->lock);
 		t->growing++;
 		t->seq++; /* whoever reads both sides from here on must not take them for the same moment */

@@ -278,6 +278,7 @@ struct svma_growth {
 	u64 vma_start; /* before */
 	u64 address;
 	s64 result;
+	struct svma_rlimits rlimits; /* at the entry */
 };
 
 /**
