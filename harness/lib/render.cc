@@ -104,9 +104,9 @@ std::string structure_text(const CheckReport& report) {
                                  structure.compared, structure.equal);
   if (!structure.differs) return text;
   static constexpr const char* kPlaces[SVMA_CORNER_NODES] = {"node", "parent", "left", "right"};
-  text += fmt::format("  {:<8}{:<44}{}\n", "", "shadow", "kernel");
+  text += fmt::format("  {:<8}{:<56}{}\n", "", "shadow", "kernel");
   for (unsigned i = 0; i < SVMA_CORNER_NODES; ++i)
-    text += fmt::format("  {:<8}{:<44}{}\n", kPlaces[i], tree_node_text(structure.predicted[i]),
+    text += fmt::format("  {:<8}{:<56}{}\n", kPlaces[i], tree_node_text(structure.predicted[i]),
                         tree_node_text(structure.observed[i]));
   return text;
 }

@@ -19,7 +19,7 @@
 #define HAS_ANON_NAMES (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 17, 0))
 /* v5.17 (c6018b4b2549) gave policies a home node, v5.14 (269fbe72cded) one set of nodes. */
 #define HAS_HOME_NODE (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 17, 0))
-/* v5.11 (dd3b614f8503) renamed vm_operations_struct.split. */
+/* v5.11 (dd3b614f858d) renamed vm_operations_struct.split. */
 #define HAS_MAY_SPLIT (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0))
 /* v5.11 (d741bf41d7c7) took the kretprobe out of its instances. */
 #define HAS_GET_KRETPROBE (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0))

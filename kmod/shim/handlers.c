@@ -815,6 +815,7 @@ static int on_vmacache_find(struct kretprobe_instance *ri, struct pt_regs *regs)
 static int on_vmacache_found(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	const struct vm_area_struct *hit = (const void *)regs_return_value(regs);
 	struct svma_op op = { .kind = SVMA_CORE_OTHER, .task = task_pid_nr(current) };
 	struct svma_verdict verdict = {};
 	struct svma_tracked *t;
@@ -825,7 +826,7 @@ static int on_vmacache_found(struct kretprobe_instance *ri, struct pt_regs *regs
 	if (t) {
 		spin_lock(&t->lock);
 		if (t->health == SVMA_CLEAN) {
-			svma_core_vmacache_find(t->shadow, op.task, data->start, regs_return_value(regs) != 0,
+			svma_core_vmacache_find(t->shadow, op.task, data->start, hit ? hit->vm_start : SVMA_CORE_NO_VMA,
 						in_flux(t), &verdict);
 			svma_account_answers(t, &op, &verdict);
 		}

@@ -124,9 +124,9 @@ void svma_core_search(svma_shadow* shadow, const svma_op* op, const svma_placeme
   if (call != nullptr) call->searched = *predicted;
 }
 
-void svma_core_vmacache_find(svma_shadow* shadow, svma_u32 task, svma_u64 addr, int hit,
+void svma_core_vmacache_find(svma_shadow* shadow, svma_u32 task, svma_u64 addr, svma_u64 hit,
                              int in_flux, svma_verdict* verdict) {
-  shadow->vmacache_find(task, VirtAddr(addr), hit != 0, in_flux != 0, *verdict);
+  shadow->vmacache_find(task, VirtAddr(addr), hit, in_flux != 0, *verdict);
 }
 
 void svma_core_vmacache_update(svma_shadow* shadow, svma_u32 task, svma_u64 addr, svma_u64 start,

@@ -502,10 +502,10 @@ void svma_core_search(struct svma_shadow *shadow, const struct svma_op *op, cons
  * svma_core_vmacache_find - the kernel looked into a task's vmacache: does the shadow's hit and miss alike?
  * @task: whose
  * @addr: bytes
- * @hit: it did
+ * @hit: vm_start of what was found there, SVMA_CORE_NO_VMA for a miss
  * @in_flux: the layout is being changed just now, so that it can't be said
  */
-void svma_core_vmacache_find(struct svma_shadow *shadow, svma_u32 task, svma_u64 addr, int hit, int in_flux,
+void svma_core_vmacache_find(struct svma_shadow *shadow, svma_u32 task, svma_u64 addr, svma_u64 hit, int in_flux,
 			     struct svma_verdict *verdict);
 
 /**
@@ -614,12 +614,6 @@ void svma_core_why(const struct svma_shadow *shadow, svma_u64 addr, struct svma_
  * Return: 0 or -EINVAL.
  */
 int svma_core_verify(const struct svma_shadow *shadow, char *what, unsigned long size, svma_u64 *where);
-
-/**
- * svma_core_selftest - run the containers through a fixed sequence; needs 64 nodes from the pool
- * Return: 0, -ENOMEM, or -EINVAL when an invariant broke.
- */
-int svma_core_selftest(void);
 
 #ifdef __cplusplus
 }

@@ -39,7 +39,7 @@ struct Semantics {
   bool mmap_keeps_denywrite;
 
   // mlockall() comes once more to a VMA that has just become part of a merged one above it; before,
-  // it went on behind the merged one. v6.1, 33108b05f31a "mm/mlock: use vma iterator and maple
+  // it went on behind the merged one. v6.1, 33108b05f39b "mm/mlock: use vma iterator and maple
   // state instead of vma linked list".
   bool mlockall_revisits_merged;
 
@@ -57,7 +57,7 @@ struct Semantics {
 
   // MREMAP_DONTUNMAP: the copy may not become one VMA with its source, a source that is mlocked is
   // split beforehand, and one that is moved as a whole loses its anon_vma. v5.13 for the anon_vma,
-  // 1583aa278f52 "mm: mremap: unlink anon_vmas when mremap with MREMAP_DONTUNMAP success"; the rest
+  // 1583aa278f5f "mm: mremap: unlink anon_vmas when mremap with MREMAP_DONTUNMAP success"; the rest
   // in mm/mremap.c move_vma() of 6.1.192.
   bool dontunmap_isolates_source;
 

@@ -210,7 +210,7 @@ void Shadow::begin(const svma_op& op, const void*, svma_verdict& verdict) {
   compare_lookup(cache_of(op.task).cache, range_at_entry(op).start, verdict);
 }
 
-void Shadow::vmacache_find(u32 task, VirtAddr addr, bool hit, bool in_flux, svma_verdict& verdict) {
+void Shadow::vmacache_find(u32 task, VirtAddr addr, u64 hit, bool in_flux, svma_verdict& verdict) {
   TaskCache& slot = cache_of(task);
   if (in_flux) {
     slot.state = TaskCache::kUnknown;
@@ -224,7 +224,8 @@ void Shadow::vmacache_find(u32 task, VirtAddr addr, bool hit, bool in_flux, svma
   if (flushes) slot.state = TaskCache::kSame;
   if (slot.state != TaskCache::kSame) return;
   const Vma* const remembered = flushes ? nullptr : slot.cache.vmacache_find(space_, addr);
-  compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, remembered != nullptr, hit);
+  const u64 predicted = remembered != nullptr ? remembered->vm_start.value() : SVMA_CORE_NO_VMA;
+  compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, predicted, hit);
 }
 
 void Shadow::vmacache_update(u32 task, VirtAddr addr, VirtAddr start, bool in_flux) {
@@ -299,12 +300,10 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
 // An unmap that goes on under the read lock raises hiwater_vm to the total_vm that it finds there,
 // with a stack that grows at the same time (5.10) or without it.
 void Shadow::release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict) {
-  if (hiwater_unsure_ && !downgraded) {
-    hiwater_unsure_ = false;
-    count_fact(verdict, Fact::kOrder);
-    return Comparer(space_, mm, verdict).compare_totals(true, announced, false);
-  }
-  Comparer(space_, mm, verdict).compare_totals(!downgraded, announced, !forking_);
+  const bool unsure = hiwater_unsure_ && !downgraded;
+  if (unsure) count_fact(verdict, Fact::kOrder);
+  Comparer(space_, mm, verdict).compare_totals(!downgraded, announced, !forking_ && !unsure);
+  if (unsure) hiwater_unsure_ = false;
   heap_end_ = svma_os_live_brk(mm);
 }
 

@@ -66,9 +66,10 @@ class Shadow {
   const AddressSpace& space() const { return space_; }
   const Semantics& semantics() const { return *semantics_; }
 
-  // What the kernel's vmacache of `task` was asked, and what was put into it. What happens while
+  // What the kernel's vmacache of `task` was asked, and what was put into it. `hit`: vm_start of
+  // what it answered with, SVMA_CORE_NO_VMA for a miss. What happens while
   // the layout changes is not known exactly; nothing is said of that cache until its next flush.
-  void vmacache_find(u32 task, VirtAddr addr, bool hit, bool in_flux, svma_verdict& verdict);
+  void vmacache_find(u32 task, VirtAddr addr, u64 hit, bool in_flux, svma_verdict& verdict);
   void vmacache_update(u32 task, VirtAddr addr, VirtAddr start, bool in_flux);
 
   // The whole tree against the kernel's own, where it has one.

@@ -18,28 +18,28 @@ const Vma* child_of(const Vma& vma, RbSide side) {
 
 }  // namespace
 
-bool StructureCheck::compare_holder(const svma_live_tree& tree) {
+bool StructureCheck::count(bool equal) {
   ++verdict_.structure_compared;
-  const bool equal = (tree.root != 0) == (space_.tree().root() != nullptr) &&
-                     tree.first == start_of(space_.first()) &&
-                     tree.highest_vm_end == space_.highest_vm_end().value() &&
-                     tree.vmacache_seqnum == space_.vmacache_seqnum();
   if (equal) ++verdict_.structure_equal;
   return equal;
 }
 
+bool StructureCheck::compare_holder(const svma_live_tree& tree) {
+  return count((tree.root != 0) == (space_.tree().root() != nullptr) &&
+               tree.first == start_of(space_.first()) &&
+               tree.highest_vm_end == space_.highest_vm_end().value() &&
+               tree.vmacache_seqnum == space_.vmacache_seqnum());
+}
+
 bool StructureCheck::same(const Vma& vma, u64 node, u64 parent, svma_live_node& live) {
   svma_os_live_node(node, &live);
-  ++verdict_.structure_compared;
-  const bool equal = live.start == vma.vm_start.value() && live.end == vma.vm_end.value() &&
-                     live.gap == vma.rb_subtree_gap && live.parent == parent &&
-                     (live.red != 0) == vma.rb.is_red() &&
-                     (live.left != 0) == (vma.rb.left() != nullptr) &&
-                     (live.right != 0) == (vma.rb.right() != nullptr) &&
-                     live.prev == start_of(AddressSpace::prev(&vma)) &&
-                     live.next == start_of(AddressSpace::next(&vma));
-  if (equal) ++verdict_.structure_equal;
-  return equal;
+  return count(live.start == vma.vm_start.value() && live.end == vma.vm_end.value() &&
+               live.gap == vma.rb_subtree_gap && live.parent == parent &&
+               (live.red != 0) == vma.rb.is_red() &&
+               (live.left != 0) == (vma.rb.left() != nullptr) &&
+               (live.right != 0) == (vma.rb.right() != nullptr) &&
+               live.prev == start_of(AddressSpace::prev(&vma)) &&
+               live.next == start_of(AddressSpace::next(&vma)));
 }
 
 bool StructureCheck::compare_path(VirtAddr addr, svma_corner& predicted, svma_corner& observed) {

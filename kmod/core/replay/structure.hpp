@@ -32,6 +32,7 @@ class StructureCheck {
   bool compare_all(svma_corner& predicted, svma_corner& observed);
 
  private:
+  bool count(bool equal);
   bool compare_holder(const svma_live_tree& tree);
   bool same(const Vma& vma, u64 node, u64 parent, svma_live_node& live);
   void capture(const Vma* vma, u64 node, svma_corner& predicted, svma_corner& observed) const;

@@ -63,5 +63,16 @@ TEST(ExitCode, NothingOrOnlyMoved_Is2) {
   EXPECT_EQ(code_of(report), kExitCouldNotCheck);
 }
 
+TEST(ExitCode, StructureWantedAndNotCompared_Is2) {
+  CheckReport report = equal_report();
+  report.structure_wanted = true;
+  EXPECT_EQ(code_of(report), kExitCouldNotCheck);
+  report.structure = svma_structure{};
+  report.structure->has_tree = 1;
+  EXPECT_EQ(code_of(report), kExitCouldNotCheck);
+  report.structure->compared = report.structure->equal = 5;
+  EXPECT_EQ(code_of(report), kExitEqual);
+}
+
 }  // namespace
 }  // namespace svma

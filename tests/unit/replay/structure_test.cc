@@ -137,6 +137,7 @@ TEST_F(Structure, LoadedFromAnyShape_IsTheSameAndStaysIt) {
 class Followed : public testing::Test {
  protected:
   static constexpr u32 kTask = 7;
+  static constexpr u64 kMiss = SVMA_CORE_NO_VMA;
 
   Followed() {
     live_.add(kBase, kBase + 0x1000);
@@ -146,7 +147,7 @@ class Followed : public testing::Test {
   ~Followed() override { shadow_.clear(); }
 
   // RETURNS: how many answers were compared, or -1 when one differed.
-  int find(u64 addr, bool hit, bool in_flux = false, u32 task = kTask) {
+  int find(u64 addr, u64 hit, bool in_flux = false, u32 task = kTask) {
     svma_verdict verdict{};
     shadow_.vmacache_find(task, VirtAddr(addr), hit, in_flux, verdict);
     return verdict.divergent ? -1 : static_cast<int>(verdict.compared);
@@ -168,9 +169,9 @@ class Followed : public testing::Test {
   }
   // From here on the shadow knows what the task's cache holds: nothing.
   void come_to_know() {
-    EXPECT_EQ(find(kBase, true), 0);  // nothing is known yet
+    EXPECT_EQ(find(kBase, kBase), 0);  // nothing is known yet
     unmap_second();
-    EXPECT_EQ(find(kBase, false), 1);
+    EXPECT_EQ(find(kBase, kMiss), 1);
   }
 
   test::FakeLive live_;
@@ -180,31 +181,52 @@ class Followed : public testing::Test {
 TEST_F(Followed, AfterAFlush_HitsAndMissesAreKnown) {
   come_to_know();
   update(kBase, kBase);
-  EXPECT_EQ(find(kBase + 0xfff, true), 1);
-  EXPECT_EQ(find(kBase + 0x1000, false), 1);
+  EXPECT_EQ(find(kBase + 0xfff, kBase), 1);
+  EXPECT_EQ(find(kBase + 0x1000, kMiss), 1);
 }
 
 TEST_F(Followed, WrongAnswer_IsNoticed) {
   come_to_know();
-  EXPECT_EQ(find(kBase, true), -1);
+  EXPECT_EQ(find(kBase, kBase), -1);
   update(kBase, kBase);
-  EXPECT_EQ(find(kBase, false), -1);
+  EXPECT_EQ(find(kBase, kMiss), -1);
+  EXPECT_EQ(find(kBase, kBase + 0x2000), -1);  // a hit, but another VMA
+}
+
+// Which of a growing stack and an unmap beside it came first is not seen: hiwater_vm is then a
+// fact, once.
+TEST_F(Followed, StackGrewBesideAnUnmap_HiwaterIsTakenOnce) {
+  live_.totals.hiwater_vm = 99;
+  svma_op op{};
+  op.kind = SVMA_CORE_STACK_GROWTH;
+  op.args[0] = op.args[1] = kBase;
+  op.steps = SVMA_STEP_BESIDE_UNMAP | SVMA_STEP_MORE_GREW;
+  svma_verdict verdict{};
+  shadow_.end(op, &live_, verdict);
+  verdict = {};
+  shadow_.release(&live_, false, true, verdict);
+  EXPECT_EQ(verdict.divergent, 0u);
+  EXPECT_EQ(verdict.facts, 1u);
+  live_.totals.hiwater_vm = 100;
+  verdict = {};
+  shadow_.release(&live_, false, true, verdict);
+  EXPECT_EQ(verdict.divergent, 1u);
 }
 
 TEST_F(Followed, WithoutAFlushOrInFlux_NothingIsSaid) {
-  EXPECT_EQ(find(kBase, false), 0);
+  EXPECT_EQ(find(kBase, kMiss), 0);
   update(kBase, kBase);
-  EXPECT_EQ(find(kBase, false), 0);
+  EXPECT_EQ(find(kBase, kMiss), 0);
   unmap_second();
-  EXPECT_EQ(find(kBase, false), 1);
-  EXPECT_EQ(find(kBase, false, /*in_flux=*/true), 0);
-  EXPECT_EQ(find(kBase, true), 0);  // what was put in meanwhile is not known
+  EXPECT_EQ(find(kBase, kMiss), 1);
+  EXPECT_EQ(find(kBase, kMiss, /*in_flux=*/true), 0);
+  EXPECT_EQ(find(kBase, kBase), 0);  // what was put in meanwhile is not known
 }
 
 TEST_F(Followed, TooManyTasks_AForgottenOneIsUnknown) {
   come_to_know();
-  for (u32 other = 100; other < 120; ++other) EXPECT_EQ(find(kBase, true, false, other), 0);
-  EXPECT_EQ(find(kBase, true), 0);
+  for (u32 other = 100; other < 120; ++other) EXPECT_EQ(find(kBase, kBase, false, other), 0);
+  EXPECT_EQ(find(kBase, kBase), 0);
 }
 
 }  // namespace
