@@ -63,7 +63,11 @@ static void fill_rlimits(struct svma_rlimits *limits)
 /* What the kernel asks besides a call's arguments and the layout; mmap_lock is held for writing. */
 static void note_conditions(struct svma_call *call, const struct mm_struct *mm)
 {
+	struct svma_rlimits before = call->rlimits;
+
 	fill_rlimits(&call->rlimits);
+	if (memcmp(&before, &call->rlimits, sizeof(before)))
+		call->limits_moved = 1;
 	call->map_count_limit = svma_max_map_count();
 	call->def_flags = mm->def_flags;
 	call->brk = mm->brk;
@@ -483,7 +487,8 @@ static void apply_growths(struct svma_tracked *t)
 	unsigned int i;
 
 	for (i = 0; i < t->nr_grown && t->health == SVMA_CLEAN; i++) {
-		struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH };
+		/* Meanwhile others may fault: a neighbour may have its anon_vma before that is noted. */
+		struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH, .steps = SVMA_STEP_FAULTED };
 
 		op.args[0] = t->grown[i].vma_start;
 		op.args[1] = t->grown[i].address;
@@ -646,18 +651,20 @@ static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
 }
 
 /* Calls that are applied as a whole: what merges inside them is a part of that. */
+static bool is_whole_call(const struct svma_call_entry *entry)
+{
+	return entry && (entry->call.kind == SVMA_CALL_MADVISE || entry->call.kind == SVMA_CALL_MBIND_WHOLE);
+}
+
 static bool in_whole_call(const struct mm_struct *mm, unsigned int policy)
 {
 	struct svma_call_entry *entry = svma_call_current(mm);
 
-	if (!entry)
-		return false;
-	if (entry->call.kind == SVMA_CALL_MBIND_WHOLE) {
+	if (entry && entry->call.kind == SVMA_CALL_MBIND_WHOLE) {
 		entry->policy_seen = true;
 		entry->policy = policy;
-		return true;
 	}
-	return entry->call.kind == SVMA_CALL_MADVISE;
+	return is_whole_call(entry);
 }
 
 /* Where no other operation is open and no such call goes on, it is userfaultfd. */
@@ -791,12 +798,12 @@ static int on_search_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 }
 
 /*
- * The task's vmacache, below find_vma(); mmap_lock held at least for reading. Inside an operation the live side is
- * ahead of the shadow.
+ * The task's vmacache, below find_vma(); mmap_lock held at least for reading. Inside an operation, and inside a call
+ * that is applied as a whole, the live side is ahead of the shadow.
  */
 static bool in_flux(const struct svma_tracked *t)
 {
-	return t->op_open || t->growing || t->forking || t->starting;
+	return t->op_open || t->growing || t->forking || t->starting || is_whole_call(svma_call_current(t->mm));
 }
 
 /* vmacache_find(mm, addr) */
@@ -905,6 +912,8 @@ static int open_call(struct kretprobe_instance *ri, struct mm_struct *mm, const 
 	if (t || (!mm && atomic_read(&svma_nr_tracked))) {
 		count_hit_ri(ri);
 		data->call = svma_call_begin(mm, call);
+		if (data->call)
+			fill_rlimits(&data->call->call.rlimits);
 		if (!data->call && t) {
 			spin_lock(&t->lock);
 			t->counts.missed++;

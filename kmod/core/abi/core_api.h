@@ -196,6 +196,7 @@ struct svma_placement {
  * @expected: the core's own
  * @heap: the core's own
  * @map_count_limit: sysctl_max_map_count; this and what follows as it is at each step, and when the lock is given up
+ * @limits_moved: 1 when @rlimits were not always the same: nobody knows which the kernel asked
  * @def_flags: mm->def_flags
  * @brk: mm->brk
  * @rlimits: of the task
@@ -213,7 +214,7 @@ struct svma_call {
 	svma_s64 expected;
 	svma_u64 heap;
 	svma_u32 map_count_limit;
-	svma_u32 reserved;
+	svma_u32 limits_moved;
 	svma_u64 def_flags;
 	svma_u64 brk;
 	struct svma_rlimits rlimits;

@@ -9,7 +9,7 @@
 
 namespace svma {
 Plan PlanCheck::next() const {
-  if (has(kUnknown | kLost)) return Plan::nothing();
+  if (has(kUnknown | kLost) || call_.limits_moved != 0) return Plan::nothing();
   switch (call_.kind) {
     case SVMA_CALL_MREMAP:
       return next_of_mremap();

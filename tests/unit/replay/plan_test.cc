@@ -294,6 +294,22 @@ TEST_F(MremapPlan, FixedToABadPlace_Einval) {
   expect_error(call(0, 4, 4, kFixed, 3), kEINVAL);  // over its source
 }
 
+// Another thread sets limits meanwhile: which of them the kernel asked is not known.
+TEST_F(MremapPlan, LimitsMoved_NothingIsSaid) {
+  map(0, 4);
+  svma_call c = call(0, 4, 8, kMremapMayMove);
+  c.limits_moved = 1;
+  svma_verdict verdict{};
+  svma_op op{};
+  op.kind = SVMA_CORE_MUNMAP;
+  CallCheck(*find_semantics("6.1"), space_, c).step(op, verdict);
+  EXPECT_EQ(verdict.compared, 0u);
+  release(c);
+  verdict = returns(c, -kENOMEM);
+  EXPECT_EQ(verdict.compared, 0u);
+  EXPECT_EQ(verdict.facts, 1u);
+}
+
 TEST_F(MremapPlan, FixedNearTheMapLimit_Enomem) {
   map(0, 4);
   svma_call c = call(0, 4, 4, kFixed, 20);
