@@ -60,6 +60,7 @@ enum svma_operation {
 	SVMA_OP_MBIND = 19,
 	SVMA_OP_SEARCH = 20,		/* vm_unmapped_area(): where would it fit? Changes nothing */
 	SVMA_OP_CLEAR_REFS = 21,	/* soft-dirty marks taken off through /proc/PID/clear_refs */
+	SVMA_OP_MSEAL = 22,
 	SVMA_OP_COUNT = 24,		/* room in arrays; not an operation */
 };
 

@@ -14,15 +14,17 @@ struct anon_vma_name;
 struct mempolicy;
 
 /*
- * The kernels there is a column for. SVMA_ON(a, b) is what the column of this kernel says; the others are not
+ * The kernels there is a column for. SVMA_ON(a, b, c) is what the column of this kernel says; the others are not
  * evaluated, but must compile.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 10, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
-#define SVMA_ON(on_5_10, on_6_1) (on_5_10)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_5_10)
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define SVMA_ON(on_5_10, on_6_1) (on_6_1)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_6_1)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_6_12)
 #else
-#error "svma: no compat layer for this kernel; supported: 5.10, 6.1"
+#error "svma: no compat layer for this kernel; supported: 5.10, 6.1, 6.12"
 #endif
 
 /**
@@ -46,6 +48,9 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 
 /* Below this brk() does not go: with CONFIG_COMPAT_BRK that depends on the task. */
 unsigned long svma_lowest_brk(const struct mm_struct *mm);
+
+/* How many bytes below the new mapping a search for free space keeps unmapped. */
+unsigned long svma_search_start_gap(const struct vm_unmapped_area_info *info);
 
 /* Whether a plain mmap() in @mm is placed from the top down; false for the legacy layout. */
 bool svma_mm_topdown(const struct mm_struct *mm);

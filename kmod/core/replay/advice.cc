@@ -9,7 +9,13 @@ namespace {
 
 // mm/ksm.c: mappings that KSM leaves alone; the advice is then ignored, not refused.
 constexpr VmFlags kNotForKsm = kVmMergeable | kVmShared | kVmMayShare | kVmPfnMap | kVmIo |
-                               kVmDontExpand | kVmHugetlb | kVmMixedMap;
+                               kVmDontExpand | kVmHugetlb | kVmMixedMap | kVmDroppable;
+
+// mm/mseal.c can_modify_vma_madv(): what is read-only and in no file would be lost. Whether a
+// protection key makes it read-only, only the task knows.
+bool sealed_against_loss(const Vma& vma) {
+  return vma.has(kVmSealed) && vma.attrs.file == 0 && !vma.has(kVmShared) && !vma.has(kVmWrite);
+}
 
 }  // namespace
 
@@ -32,6 +38,7 @@ Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
       flags = (flags & ~kVmRandRead) | kVmSeqRead;
       return kOk;
     case Advice::kDontFork:
+      if (sealed_against_loss(vma)) return Status::error(kEPERM);
       flags |= kVmDontCopy;
       return kOk;
     case Advice::kDoFork:
@@ -55,13 +62,16 @@ Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
       return kOk;
     case Advice::kDoDump:
       if (!vma.has(kVmHugetlb) && vma.has(kVmSpecial)) return Status::error(kEINVAL);
+      if (vma.has(kVmDroppable)) return Status::error(kEINVAL);
       flags &= ~kVmDontDump;
       return kOk;
     case Advice::kWipeOnFork:
+      if (sealed_against_loss(vma)) return Status::error(kEPERM);
       if (vma.attrs.file != 0 || vma.has(kVmShared)) return Status::error(kEINVAL);
       flags |= kVmWipeOnFork;
       return kOk;
     case Advice::kKeepOnFork:
+      if (vma.has(kVmDroppable)) return Status::error(kEINVAL);
       flags &= ~kVmWipeOnFork;
       return kOk;
   }

@@ -16,7 +16,8 @@ namespace {
 constexpr u64 kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtGrowsDown = 0x01000000;
 constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMapGrowsDown = 0x100,
               kMapDenyWrite = 0x800, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
-              kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
+              kMapStack = 0x20000, kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
+constexpr u64 kMapPrivate = 2, kMapDroppable = 8;  // of kMapType
 constexpr u64 kMclCurrent = 1, kMclFuture = 2, kMclOnFault = 4;
 
 constexpr VmFlags prot_bits(u64 prot) {
@@ -120,7 +121,7 @@ CallCheck::State CallCheck::next_uffd_step(Step& step) const {
   VmFlags wanted = 0;
   if (call_.args[2] & 1) wanted |= kVmUffdMissing;
   if (call_.args[2] & 2) wanted |= kVmUffdWp;
-  if (call_.args[2] & 4) wanted |= kVmUffdMinor;
+  if (call_.args[2] & 4) wanted |= semantics_.uffd_minor();
   VirtAddr cursor(call_.cursor);
   if (call_.state & kStepped) {
     const Vma* const last = space_.find_vma(cursor - 1);
@@ -136,7 +137,7 @@ CallCheck::State CallCheck::next_uffd_step(Step& step) const {
     if (call_.passed != 0 && vma->vm_start.value() == call_.passed) continue;
     step.range = {vma->vm_start > cursor ? vma->vm_start : cursor,
                   vma->vm_end < end ? vma->vm_end : end};
-    step.vm_flags = (vma->attrs.vm_flags & ~kVmUffdFlags) | (registers ? wanted : 0);
+    step.vm_flags = (vma->attrs.vm_flags & ~semantics_.uffd_flags()) | (registers ? wanted : 0);
     step.uffd_ctx = registers ? call_.args[3] : 0;
     return kStopped;
   }
@@ -243,7 +244,10 @@ VmFlags CallCheck::mmap_flags(VmFlags& unknown) const {
   if ((flags & kMapDenyWrite) && semantics_.mmap_keeps_denywrite) vm_flags |= kVmDenyWrite;
   if (flags & kMapLocked) vm_flags |= kVmLocked;
   if (flags & kMapSync) vm_flags |= kVmSync;
-  if ((flags & kMapType) != 2) {  // not MAP_PRIVATE
+  if ((flags & kMapStack) && semantics_.mmap_stack_without_huge_pages) vm_flags |= kVmNoHugePage;
+  if (is_droppable()) {
+    vm_flags |= kVmDroppable | kVmNoReserve | kVmWipeOnFork | kVmDontDump;
+  } else if ((flags & kMapType) != kMapPrivate) {
     vm_flags |= kVmShared | kVmMayShare;
     if ((file & SVMA_FILE_THERE) && !(file & SVMA_FILE_WRITABLE)) {
       vm_flags &= ~(kVmMayWrite | kVmShared);
@@ -259,6 +263,10 @@ VmFlags CallCheck::mmap_flags(VmFlags& unknown) const {
   return vm_flags;
 }
 
+bool CallCheck::is_droppable() const {
+  return semantics_.mmap_knows_droppable && (call_.args[3] & kMapType) == kMapDroppable;
+}
+
 // A fixed address is taken as it is; a free hint, too; else it is what the last search found. A
 // file may have its own idea.
 bool CallCheck::predicts_address(const svma_op& op, u64& address) const {
@@ -269,15 +277,17 @@ bool CallCheck::predicts_address(const svma_op& op, u64& address) const {
     address = hint;
     return true;
   }
-  const bool shared = (flags & kMapType) != 2;
+  const bool shared = (flags & kMapType) != kMapPrivate && !is_droppable();
   if (shared || (call_.args[6] & SVMA_FILE_OWN_SEARCH)) return false;
   u64 at = hint & kPageMask;
   if (at != 0 && at < call_.args[7]) at = page_align(call_.args[7]);
-  if (at != 0 && Placement(call_.placement).takes_hint(space_, at, length, flags)) {
+  const Placement placement(semantics_, call_.placement);
+  if (at != 0 && placement.takes_hint(space_, at, length, flags)) {
     address = at;
     return true;
   }
-  address = call_.searched;
+  const u64 offset = (call_.args[6] & SVMA_FILE_THERE) ? call_.args[4] << kPageShift : 0;
+  address = at == 0 ? placement.place_unhinted(call_, length, offset) : call_.searched;
   return at != 0 || call_.searched != 0;
 }
 

@@ -58,6 +58,7 @@ class CallCheck {
 
   void mmap_step(const svma_op& op, svma_verdict& verdict);
   VmFlags mmap_flags(VmFlags& unknown) const;
+  bool is_droppable() const;
   bool predicts_address(const svma_op& op, u64& address) const;
   void munmap_step(const svma_op& op, svma_verdict& verdict) const;
   void begin_range();

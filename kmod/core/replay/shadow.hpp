@@ -38,7 +38,10 @@ Status insert_copy(AddressSpace& space, const svma_live_vma& live);
 class Shadow {
  public:
   Shadow(const Semantics& semantics, u64 stack_guard_gap)
-      : semantics_(&semantics), space_(stack_guard_gap, semantics.gap_rule) {}
+      : semantics_(&semantics),
+        space_(stack_guard_gap, semantics.gap_rule,
+               semantics.close_forbids_removal_only ? CloseRule::kNeverRemoved
+                                                    : CloseRule::kNeverMerged) {}
   Shadow(const Shadow&) = delete;
   Shadow& operator=(const Shadow&) = delete;
 
@@ -55,6 +58,8 @@ class Shadow {
   void audit(const void* mm, bool take_facts, svma_verdict& verdict);
   // An address search. RETURNS: the shadow's own answer, 0 for -ENOMEM.
   u64 search(const svma_op& op, svma_verdict& verdict);
+  // vm_unmapped_area(). `min_addr`: vm.mmap_min_addr, bytes.
+  Result<VirtAddr> unmapped_area(UnmappedAreaInfo info, bool topdown, u64 min_addr) const;
   void note_anon_vma(const svma_live_vma& live);
   // Both of a child: userfaultfd took its context back; dup_mm() is through.
   void drop_undelivered_uffd(const void* mm, svma_verdict& verdict);

@@ -136,6 +136,35 @@ TEST_F(CallTest, Mlockall_FutureOnly_HasNoSteps) {
   EXPECT_EQ(end(on_fault, 0), 0u);
 }
 
+// v6.12 goes on behind a merged VMA.
+TEST_F(CallTest, Mlockall_AfterAMerge_GoesOnBehindIt) {
+  profile_ = "6.12";
+  map(0, 2);
+  map(2, 2, kMapped | kVmLocked);
+  map(8, 2);
+  svma_call call = make(SVMA_CALL_MLOCKALL, {1});
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(2), kMapped | kVmLocked}), 0u);
+  unmap(0, 4);
+  map(0, 4, kMapped | kVmLocked);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(8), at(10), kMapped | kVmLocked}), 0u);
+  EXPECT_EQ(end(call, 0), 0u);
+}
+
+TEST_F(CallTest, Mmap_FlagsOfLaterKernels) {
+  const auto flags = [&](u64 map_flags, VmFlags wanted) {
+    svma_call call =
+        make(SVMA_CALL_MMAP, {at(0), kPageSize, kProtReadWrite, map_flags, 0, 0, 0, 0});
+    return step(call, SVMA_CORE_MMAP, {at(0), kPageSize, wanted, at(0) >> kPageShift});
+  };
+  constexpr u64 kFixedStack = 0x20032, kFixedDroppable = 0x38;
+  EXPECT_EQ(flags(kFixedStack, kMapped), 0u);
+  profile_ = "6.12";
+  EXPECT_EQ(flags(kFixedStack, kMapped | kVmNoHugePage), 0u);
+  EXPECT_EQ(
+      flags(kFixedDroppable, kMapped | kVmDroppable | kVmNoReserve | kVmWipeOnFork | kVmDontDump),
+      0u);
+}
+
 TEST_F(CallTest, Mlockall_LeavesOneOut_Differs) {
   map(0, 4);
   map(10, 4);
