@@ -9,6 +9,7 @@
 #include <linux/mempolicy.h>
 #include <linux/mm_inline.h>
 #include <linux/printk.h>
+#include <linux/sched/coredump.h>
 #include <linux/userfaultfd_k.h>
 
 /* v6.1 (d4af56c5c7c6) put the VMAs into a maple tree, and 763ecb035029 took the other structures away. */
@@ -189,6 +190,16 @@ void svma_layout_unlock(struct mm_struct *mm)
 	mmap_read_unlock(mm);
 }
 #endif
+
+/* v6.4 (d7597f59d1d3) added the prctl(). */
+bool svma_mm_merges_any(const struct mm_struct *mm)
+{
+#ifdef MMF_VM_MERGE_ANY
+	return test_bit(MMF_VM_MERGE_ANY, &mm->flags);
+#else
+	return false;
+#endif
+}
 
 /* kernel/locking/rwsem.c: the lowest bit of the count says that a writer has it. */
 bool svma_mm_write_locked(const struct mm_struct *mm)

@@ -62,6 +62,9 @@ bool svma_mm_topdown(const struct mm_struct *mm);
 bool svma_layout_trylock(struct mm_struct *mm);
 void svma_layout_unlock(struct mm_struct *mm);
 
+/* Whether new VMAs of @mm are offered to KSM without being asked for: prctl(PR_SET_MEMORY_MERGE). */
+bool svma_mm_merges_any(const struct mm_struct *mm);
+
 /* Whether somebody holds the mmap_lock of @mm for writing. */
 bool svma_mm_write_locked(const struct mm_struct *mm);
 

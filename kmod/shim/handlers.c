@@ -483,6 +483,7 @@ static int on_mmap_region(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[1] = svma_arg(regs, 2);
 	op.args[2] = svma_arg(regs, 3);
 	op.args[3] = svma_arg(regs, 4);
+	op.args[4] = svma_mm_merges_any(current->mm);
 	svma_live_file((struct file *)svma_arg(regs, 0), &op.vma);
 	return open_at_entry(ri, current->mm, &op);
 }
@@ -516,6 +517,7 @@ static int on_brk(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[1] = args.end - args.start;
 	op.args[2] = args.flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | current->mm->def_flags;
 	op.args[3] = args.vma ? args.vma->vm_start : SVMA_CORE_NO_VMA;
+	op.args[4] = svma_mm_merges_any(current->mm);
 	return open_at_entry(ri, current->mm, &op);
 }
 
@@ -705,6 +707,27 @@ static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs
 	}
 	rcu_read_unlock();
 	return 0;
+}
+
+static int on_ksm_all(struct kretprobe_instance *ri, struct mm_struct *mm, bool offered)
+{
+	struct svma_op op = { .kind = SVMA_CORE_OTHER };
+
+	op.args[0] = offered;
+	op.args[1] = svma_mm_merges_any(mm);
+	return open_at_entry(ri, mm, &op);
+}
+
+/* ksm_enable_merge_any(mm) */
+static int on_ksm_enable(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	return on_ksm_all(ri, (struct mm_struct *)svma_arg(regs, 0), true);
+}
+
+/* ksm_disable_merge_any(mm) */
+static int on_ksm_disable(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	return on_ksm_all(ri, (struct mm_struct *)svma_arg(regs, 0), false);
 }
 
 static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
@@ -1417,10 +1440,12 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("release: totals compared", EVERYWHERE("up_write")), KPROBE(on_up_write) },
 	{ ROW("release: unmap goes on", EVERYWHERE("downgrade_write")), KPROBE(on_downgrade_write) },
 	{ ROW("mmap", EVERYWHERE("mmap_region")), KRETPROBE(on_mmap_region, close_at_return) },
-	{ ROW("mmap: cuts out what is there", NULL, NULL, "vms_gather_munmap_vmas"), KRETPROBE(on_gather, on_gathered) },
+	{ ROW("mmap: cuts out what is there", NULL, NULL, "vms_gather_munmap_vmas"),
+	  KRETPROBE(on_gather, on_gathered) },
 	{ ROW("mmap: unmaps what is there", NULL, NULL, "vms_clean_up_area"), KPROBE(on_clean_up) },
 	{ ROW("munmap: pages counted", NULL, NULL, "remove_vma"), KPROBE(on_remove_vma) },
-	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap", "do_vmi_align_munmap"), KRETPROBE(on_munmap, close_at_return) },
+	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap", "do_vmi_align_munmap"),
+	  KRETPROBE(on_munmap, close_at_return) },
 	{ ROW("brk", EVERYWHERE("do_brk_flags")), KRETPROBE(on_brk, close_at_return) },
 	{ ROW("mprotect", EVERYWHERE("mprotect_fixup")), KRETPROBE(on_mprotect, close_at_return) },
 	{ ROW("mlock family", EVERYWHERE("mlock_fixup")), KRETPROBE(on_mlock, close_at_return) },
@@ -1435,7 +1460,12 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("munmap: the call", EVERYWHERE("__vm_munmap")), KRETPROBE(on_munmap_call, on_call_done) },
 	{ ROW("mprotect: the call", EVERYWHERE("do_mprotect_pkey")), KRETPROBE(on_mprotect_call, on_call_done) },
 	/* 5.10 has the tests of the arguments in its callers, too, and calls the rest. */
-	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise", "do_madvise"), KRETPROBE(on_madvise, on_call_done) },
+	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise", "do_madvise"),
+	  KRETPROBE(on_madvise, on_call_done) },
+	{ ROW("KSM is offered everything", NULL, NULL, "ksm_enable_merge_any"),
+	  KRETPROBE(on_ksm_enable, close_at_return) },
+	{ ROW("KSM is denied everything", NULL, NULL, "ksm_disable_merge_any"),
+	  KRETPROBE(on_ksm_disable, close_at_return) },
 	{ ROW("madvise: KSM's answer", EVERYWHERE("ksm_madvise")), KRETPROBE(on_ksm, on_ksm_done) },
 	/* The part that the system calls of 64-bit and of 32-bit programs share. */
 	{ ROW("mremap: the call", EVERYWHERE("__do_sys_mremap")), KRETPROBE(on_mremap_call, on_call_done) },
@@ -1449,7 +1479,8 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("stack growth", EVERYWHERE("expand_downwards")), KRETPROBE(on_stack_growth, on_stack_growth_done) },
 	{ ROW("special mappings, exec", EVERYWHERE("insert_vm_struct")), KRETPROBE(on_insert, close_at_return) },
 	{ ROW("exec: new mm in use", EVERYWHERE("setup_arg_pages")), KPROBE(on_setup_stack) },
-	{ ROW("exec: stack moves", "shift_arg_pages", "shift_arg_pages", "relocate_vma_down"), KRETPROBE(on_stack_shift, close_at_return) },
+	{ ROW("exec: stack moves", "shift_arg_pages", "shift_arg_pages", "relocate_vma_down"),
+	  KRETPROBE(on_stack_shift, close_at_return) },
 	{ ROW("fork: the child's mm", EVERYWHERE("mm_init")), KRETPROBE(on_mm_init, on_mm_init_done) },
 	{ ROW("fork: the child's process", EVERYWHERE("wake_up_new_task")), KPROBE(on_new_task) },
 	{ ROW("first anonymous fault", EVERYWHERE("__anon_vma_prepare")), KRETPROBE(on_anon_vma, on_anon_vma_done) },

@@ -75,7 +75,8 @@ class CallTest : public ::testing::Test {
   }
 
   const char* profile_ = "6.1";
-  AddressSpace space_;
+  // Of the rules for merging only the profile's own choices are asked.
+  AddressSpace space_{kDefaultStackGuardGap, GapRule::kLessGuardGap, CloseRule::kNeverRemoved};
 };
 
 }  // namespace svma::test

@@ -440,8 +440,7 @@ TEST_F(Special, MbindInsideAVmaAtAddressZero_PolicyIsAsTheProfileSays) {
     const unsigned long node0 = 1;
     return syscall(SYS_mbind, kPage, kPage, 2 /* MPOL_BIND */, &node0, 64, 0);
   });
-  Run(
-      "get_mempolicy",
+  Run("get_mempolicy",
       [](Words words) -> int64_t {
         int mode = -1;
         if (syscall(SYS_get_mempolicy, &mode, nullptr, 0, kPage, 2 /* MPOL_F_ADDR */)) return -1;

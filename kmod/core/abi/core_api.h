@@ -21,9 +21,11 @@ struct svma_shadow;
 enum svma_core_op {
 	SVMA_CORE_NONE = 0,
 	SVMA_CORE_ATTACH = 1,
-	SVMA_CORE_MMAP = 2,	     /* args: addr, len, vm_flags, pgoff; fact: file */
+	SVMA_CORE_MMAP = 2,	     /* args: addr, len, vm_flags, pgoff, 1 when KSM may merge all; fact: file */
 	SVMA_CORE_MUNMAP = 3,	     /* args: start, end */
-	SVMA_CORE_BRK = 4,	     /* args: addr, len, vm_flags, start of the VMA to grow or SVMA_CORE_NO_VMA */
+	SVMA_CORE_BRK = 4,	     /* args: addr, len, vm_flags, start of the VMA to grow or SVMA_CORE_NO_VMA,
+				      * 1 when KSM may merge all
+				      */
 	SVMA_CORE_MPROTECT = 5,	     /* args: start, end, new vm_flags */
 	SVMA_CORE_MREMAP_MOVE = 6,   /* args: vma start, old_addr, old_len, new_len, new_addr, MREMAP_ flags */
 	SVMA_CORE_MREMAP_EXPAND = 7, /* args: addr, old_len, new_len, TASK_SIZE */
@@ -35,7 +37,7 @@ enum svma_core_op {
 	SVMA_CORE_FORK = 13,
 	SVMA_CORE_EXIT = 14,
 	SVMA_CORE_ANON_VMA = 15,
-	SVMA_CORE_OTHER = 16,
+	SVMA_CORE_OTHER = 16,	/* args: KSM may merge all from now on, it could before */
 	SVMA_CORE_EXEC = 17,
 	SVMA_CORE_MADVISE = 18, /* args: start, end, advice, 1 when KSM refused, where;
 				 * over the whole range of the call

@@ -11,11 +11,12 @@ namespace {
 constexpr VmFlags kNotForKsm = kVmMergeable | kVmShared | kVmMayShare | kVmPfnMap | kVmIo |
                                kVmDontExpand | kVmHugetlb | kVmMixedMap | kVmDroppable;
 
-// mm/mseal.c can_modify_vma_madv(): what is read-only and in no file would be lost. Whether a
-// protection key makes it read-only, only the task knows.
-bool sealed_against_loss(const Vma& vma) {
-  return vma.has(kVmSealed) && vma.attrs.file == 0 && !vma.has(kVmShared) && !vma.has(kVmWrite);
+// mm/mseal.c can_modify_vma_madv(): what is read-only and in no file would be lost.
+bool sealed_anonymous(const Vma& vma) {
+  return vma.has(kVmSealed) && vma.attrs.file == 0 && !vma.has(kVmShared);
 }
+
+bool sealed_against_loss(const Vma& vma) { return sealed_anonymous(vma) && !vma.has(kVmWrite); }
 
 }  // namespace
 
@@ -24,6 +25,16 @@ bool advice_changes_flags(i32 advice) {
           advice <= static_cast<i32>(Advice::kSequential)) ||
          (advice >= static_cast<i32>(Advice::kDontFork) &&
           advice <= static_cast<i32>(Advice::kKeepOnFork));
+}
+
+bool seal_depends_on_key(const Vma& vma, i32 advice) {
+  return (advice == static_cast<i32>(Advice::kDontFork) ||
+          advice == static_cast<i32>(Advice::kWipeOnFork)) &&
+         sealed_anonymous(vma) && vma.has(kVmWrite) && vma.has(kVmPkeyMask);
+}
+
+void offer_to_ksm(Vma& vma) {
+  if (!vma.has(kNotForKsm)) vma.attrs.vm_flags |= kVmMergeable;
 }
 
 Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {

@@ -3,6 +3,7 @@
 
 #include "replay/compare.hpp"
 #include "replay/facts.hpp"
+#include "replay/limits.hpp"
 #include "replay/placement.hpp"
 #include "replay/plan.hpp"
 
@@ -46,7 +47,22 @@ void CallCheck::step(const svma_op& op, svma_verdict& verdict) {
     compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, SVMA_CORE_NO_VMA, op.args[0]);
   }
   call_.state |= kStepped;
-  call_.cursor = op.args[1];
+  call_.cursor = repeats_step(op) ? op.args[0] : op.args[1];
+}
+
+// Where its VMA stays apart from the one below because it must not go.
+bool CallCheck::repeats_step(const svma_op& op) const {
+  if (!semantics_.given_up_merge_repeats_step || is_uffd()) return false;
+  const Vma* const vma = space_.find_vma(VirtAddr(op.args[0]));
+  if (vma == nullptr || vma->attrs.vm_flags == op.args[2]) return false;
+  VmaAttrs attrs = vma->attrs;
+  attrs.vm_flags = op.args[2];
+  if (op.kind == SVMA_CORE_MPROTECT) {
+    attrs.vm_flags = mprotect_accounts(semantics_, *vma, op.args[2]);
+  } else if (vma->has(kNeverLocked) || op.vma.lock_exempt) {
+    return false;
+  }
+  return space_.only_close_forbids_merge_below({VirtAddr(op.args[0]), VirtAddr(op.args[1])}, attrs);
 }
 
 // Where the call begins, once the lock is held.

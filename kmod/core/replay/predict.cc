@@ -22,9 +22,6 @@ constexpr VmFlags kDriverFlags = kVmIo | kVmPfnMap | kVmMixedMap | kVmDontExpand
 // include/linux/mm.h VM_STACK_INCOMPLETE_SETUP: a stack that exec is still moving about.
 constexpr VmFlags kStackIncompleteSetup = kVmRandRead | kVmSeqRead;
 
-// mm/mlock.c mlock_fixup(), and mm/internal.h vma_supports_mlock() since v6.12.
-constexpr VmFlags kNeverLocked = kVmSpecial | kVmHugetlb | kVmDroppable;
-
 // mm/mmap.c accountable_mapping(): private and writable. hugetlbfs has its own accounting; there
 // the driver's ->mmap() decides (Fact::kDriverAttrs).
 constexpr bool accountable_mapping(VmFlags flags) {
@@ -116,6 +113,8 @@ Status Predictor::apply(const svma_op& op, Touched& touched) {
       return mseal(op, touched);
     case SVMA_CORE_CLEAR_REFS:
       return clear_refs(touched);
+    case SVMA_CORE_OTHER:
+      return offer_all_to_ksm(op, touched);
     case SVMA_CORE_STACK_GROWTH:
       return stack_growth(op, touched);
     case SVMA_CORE_INSERT:
@@ -159,6 +158,7 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   if (vma == nullptr) {
     const bool shared_anon = attrs.file == 0 && (attrs.vm_flags & kVmShared);
     vma = map_new(range, attrs, shared_anon, reserve);
+    if (op.args[4] != 0) offer_to_ksm(*vma);
     account = vma->attrs.vm_flags;
   }
 
@@ -419,6 +419,7 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
       return kOk;  // something is mapped there that the shadow should not have: the comparison
                    // tells
     }
+    if (op.args[4] != 0) offer_to_ksm(*vma);
   }
   space_.acct().total_vm += range.pages();
   if (!mutated(Mutation::brk_data_vm)) space_.acct().data_vm += range.pages();
@@ -543,15 +544,9 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
       return kOk;
     }
     judge_limits(op, within_limits);
-    if ((flags & kVmWrite) &&
-        !(old_flags & (kVmAccount | kVmWrite | kVmHugetlb | kVmShared | kVmNoReserve)) &&
-        !mutated(Mutation::mprotect_no_account)) {
-      flags |= kVmAccount;
-    }
-    if (semantics_.mprotect_drops_account && !(flags & kVmWrite) && vma->attrs.anonymous &&
-        vma->attrs.anon_vma == 0) {
-      flags &= ~kVmAccount;
-    }
+    const VmFlags given = flags;
+    flags = mprotect_accounts(semantics_, *vma, flags);
+    if (mutated(Mutation::mprotect_no_account)) flags &= given;
     const Result<Vma*> changed = change({.range = range,
                                          .vm_flags = flags,
                                          .others = false,
@@ -646,6 +641,10 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
     if (op.args[3] != 0 && part.start.value() == op.args[4]) {
       count_fact(Fact::kFailure);
       break;
+    }
+    if (seal_depends_on_key(*vma, static_cast<i32>(op.args[2]))) {
+      count_fact(Fact::kResource);
+      return Status::error(kEOPNOTSUPP);
     }
     if (!advised_flags(*vma, static_cast<i32>(op.args[2]), flags).ok()) break;
     if (mutated(Mutation::madvise_wrong_flag)) flags |= kVmDontDump;
@@ -748,6 +747,23 @@ Status Predictor::clear_refs(Touched& touched) {
   touched.add({VirtAddr(0), VirtAddr(~u64{0})});
   for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
     vma->attrs.vm_flags &= ~kVmSoftDirty;
+  }
+  return kOk;
+}
+
+// mm/ksm.c ksm_enable_merge_any() and ksm_disable_merge_any(). What can't be taken back from KSM is
+// offered again.
+Status Predictor::offer_all_to_ksm(const svma_op& op, Touched& touched) {
+  const bool offer = op.args[0] != 0, was_offered = op.args[1] != 0;
+  touched.add({VirtAddr(0), VirtAddr(~u64{0})});
+  if (op.result != 0) count_fact(Fact::kFailure);
+  if (offer == was_offered || (offer && op.result != 0)) return kOk;
+  for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    if (offer || op.result != 0) {
+      offer_to_ksm(*vma);
+    } else {
+      vma->attrs.vm_flags &= ~kVmMergeable;
+    }
   }
   return kOk;
 }

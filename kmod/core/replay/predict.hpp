@@ -57,6 +57,7 @@ class Predictor {
   Status mseal(const svma_op& op, Touched& touched);
   Result<Vma*> bind(const svma_op& op, Vma& vma, AddrRange part, VmaReserve& reserve);
   Status clear_refs(Touched& touched);
+  Status offer_all_to_ksm(const svma_op& op, Touched& touched);
   Status mremap_move(const svma_op& op, Touched& touched);
   Status mremap_expand(const svma_op& op, Touched& touched);
   Status stack_growth(const svma_op& op, Touched& touched);

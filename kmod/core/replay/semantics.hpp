@@ -36,6 +36,12 @@ struct Semantics {
   // neighbour had it. v6.12, 01c373e9a5ce "mm: rework vm_ops->close() handling on VMA merge".
   bool close_forbids_removal_only;
 
+  // A merge with the VMA below that is given up because the VMA itself would go, and has
+  // vm_ops->close, leaves the iterator at the one below: mprotect(), mlock(), mlockall() and
+  // mbind() come to the same VMA once more, where nothing is left to do. mm/vma.c
+  // vma_merge_existing_range() in v6.12.
+  bool given_up_merge_repeats_step;
+
   // mmap_region() tries to grow a neighbour with vma_expand() and asks the VMA below whether it
   // goes with the anon_vma of the one above; before and after, it called vma_merge() or
   // vma_merge_new_range(), which ask each side alone first. From v6.1, 4dd1b84140c1 "mm/mmap: use
@@ -131,6 +137,10 @@ struct Semantics {
   // v6.1, 69dbe6daf104 "userfaultfd: use maple tree iterator to iterate VMAs", until v6.3,
   // 11a9b90274f6 "userfaultfd: use vma iterator".
   bool uffd_passes_second_at_zero;
+
+  // mbind() comes once more to a VMA that has just become part of a merged one; after, it goes on
+  // behind the merged one. From v6.1 until v6.3, as above.
+  bool mbind_revisits_merged;
 
   // userfaultfd_register() and userfaultfd_unregister() hand the vm_pgoff of the whole VMA to
   // vma_merge(), also when the range begins inside it: such a range never merges. Until v6.4,

@@ -233,6 +233,10 @@ class AddressSpace {
   // changed; they may differ in VM_SOFTDIRTY.
   Vma* vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs, const Vma* apart = nullptr);
 
+  // Whether vma_merge() would join `range`, which is all of a VMA and gets `attrs`, with the VMA
+  // below, if only that did not make it go. CloseRule::kNeverRemoved only.
+  bool only_close_forbids_merge_below(AddrRange range, const VmaAttrs& attrs) const;
+
   // --- removal ---------------------------------------------------------------------------------
 
   // The most VMAs a munmap may need from its reserve: both ends split.

@@ -285,6 +285,14 @@ MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& a
   return plan;
 }
 
+bool AddressSpace::only_close_forbids_merge_below(AddrRange range, const VmaAttrs& attrs) const {
+  Vma* prev = nullptr;
+  const Vma* const vma = find_vma_prev(range.start, &prev);
+  return close_rule_ == CloseRule::kNeverRemoved && vma && vma->range() == range &&
+         vma->attrs.has_close &&
+         verdict_with_prev(prev, range, attrs, CloseAsked::kOfNobody) == MergeVerdict::kMergeable;
+}
+
 Vma* AddressSpace::vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs, const Vma* apart) {
   const MergePlan plan = plan_merge(prev, range, attrs, apart);
   switch (plan.merge_case) {

@@ -778,6 +778,20 @@ TEST_F(Shadow612, Droppable_IsNeverLockedAndKeepsItsFlags) {
   expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase, kBase + 0x1000, 19}), [] {}));
 }
 
+// prctl(PR_SET_MEMORY_MERGE), on and off; a new VMA is offered as well, what it joins is not.
+TEST_F(Shadow612, KsmIsOfferedAll_FlagsOfAllThatFit) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.add(kBase + 0x4000, kBase + 0x5000, kMapped | kVmShared);
+  load();
+  expect_equal(apply(make(SVMA_CORE_OTHER, {1, 0}), [&] { live_.vmas[0].flags |= kVmMergeable; }));
+  expect_equal(apply(
+      make(SVMA_CORE_MMAP, {kBase + 0x8000, 0x1000, kAsked, (kBase >> 12) + 8, 1}, kBase + 0x8000),
+      [&] { live_.add(kBase + 0x8000, kBase + 0x9000, kMapped | kVmMergeable); }));
+  expect_equal(apply(make(SVMA_CORE_OTHER, {0, 1}), [&] {
+    for (auto& vma : live_.vmas) vma.flags &= ~kVmMergeable;
+  }));
+}
+
 TEST_F(ShadowTest, Load_EveryAllocationFailsInTurn_IsEmptyAgain) {
   for (int i = 0; i < 5; ++i) live_.add(kBase + 0x10000 * i, kBase + 0x10000 * i + 0x1000);
   for (std::uint64_t n = 1; n <= 5; ++n) {
