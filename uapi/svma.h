@@ -54,7 +54,7 @@ enum svma_operation {
 	SVMA_OP_FORK = 13,
 	SVMA_OP_EXIT = 14,
 	SVMA_OP_ANON_VMA = 15,		/* first anonymous fault gave the VMA an anon_vma */
-	SVMA_OP_OTHER = 16,		/* the live side changed and no probe said why */
+	SVMA_OP_OTHER = 16,		/* no probe said why the live side changed; or prctl(PR_SET_MEMORY_MERGE) */
 	SVMA_OP_EXEC = 17,		/* an empty address space was made for a new program */
 	SVMA_OP_MADVISE = 18,		/* advice that changes vm_flags, over the whole range of the call */
 	SVMA_OP_MBIND = 19,
