@@ -54,12 +54,13 @@ enum svma_operation {
 	SVMA_OP_FORK = 13,
 	SVMA_OP_EXIT = 14,
 	SVMA_OP_ANON_VMA = 15,		/* first anonymous fault gave the VMA an anon_vma */
-	SVMA_OP_OTHER = 16,		/* the live side changed and no probe said why */
+	SVMA_OP_OTHER = 16,		/* no probe said why the live side changed; or prctl(PR_SET_MEMORY_MERGE) */
 	SVMA_OP_EXEC = 17,		/* an empty address space was made for a new program */
 	SVMA_OP_MADVISE = 18,		/* advice that changes vm_flags, over the whole range of the call */
 	SVMA_OP_MBIND = 19,
 	SVMA_OP_SEARCH = 20,		/* vm_unmapped_area(): where would it fit? Changes nothing */
 	SVMA_OP_CLEAR_REFS = 21,	/* soft-dirty marks taken off through /proc/PID/clear_refs */
+	SVMA_OP_MSEAL = 22,
 	SVMA_OP_COUNT = 24,		/* room in arrays; not an operation */
 };
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "cmd/commands.hpp"
@@ -48,6 +50,30 @@ svma_gap question_of(const GapOptions& options, const svma_limits& limits) {
   return question;
 }
 
+bool places_at_huge_pages(Device& device) {
+  for (const svma_semantic& choice : device.semantics()) {
+    if (std::string_view(choice.name) == "places_at_huge_pages")
+      return std::string_view(choice.value) == "yes";
+  }
+  return false;
+}
+
+// A mapping without a hint. Some kernels put what is as long as huge pages where one begins, if
+// there is room for one more; 32-bit programs are spared.
+std::optional<uint64_t> place_unhinted(Device& device, const svma_gap& question,
+                                       const svma_limits& limits) {
+  constexpr uint64_t kHugePage = 2u << 20;
+  const bool huge = question.length % kHugePage == 0 && question.align_mask == 0 &&
+                    limits.task_size > UINT32_MAX && places_at_huge_pages(device);
+  if (!huge) return device.place(question, limits);
+  svma_gap padded = question;
+  padded.length += kHugePage;
+  const auto found = device.place(padded, limits);
+  if (!found) return device.place(question, limits);
+  const uint64_t up = -*found % kHugePage;
+  return *found + (limits.topdown && up == 0 ? kHugePage : up);
+}
+
 int search(Device& device, const TreeSnapshot& snapshot, const GapOptions& options, bool json) {
   if (options.align == 0 || (options.align & (options.align - 1)) != 0)
     throw Error("gaps: --align {} is not a power of two", options.align);
@@ -55,8 +81,10 @@ int search(Device& device, const TreeSnapshot& snapshot, const GapOptions& optio
   if (!limits) throw Error("process {}: it ended before it could be asked", options.pid);
   const svma_gap question = question_of(options, *limits);
   // A range or a direction of one's own is searched as it is.
-  if (!options.limit.empty() || options.bottom_up) limits->fallback_high = 0;
-  const auto address = device.place(question, *limits);
+  const bool as_it_is = !options.limit.empty() || options.bottom_up;
+  if (as_it_is) limits->fallback_high = 0;
+  const auto address =
+      as_it_is ? device.place(question, *limits) : place_unhinted(device, question, *limits);
   if (!json) {
     fmt::print("{}\n", address ? hex(*address) : "no room");
     return kExitEqual;

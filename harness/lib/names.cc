@@ -12,7 +12,7 @@ constexpr const char* kOperations[] = {
     "none",        "attach",        "mmap",   "munmap",     "brk",          "mprotect",
     "mremap move", "mremap expand", "mlock",  "modify",     "stack growth", "insert",
     "stack shift", "fork",          "exit",   "anon_vma",   "other",        "exec",
-    "madvise",     "mbind",         "search", "clear_refs",
+    "madvise",     "mbind",         "search", "clear_refs", "mseal",
 };
 
 constexpr const char* kFields[] = {

@@ -7,7 +7,8 @@
 namespace svma {
 namespace {
 
-// include/linux/mm.h of v6.1. A protection key is a number in four bits, shown bit by bit.
+// include/linux/mm.h of v6.1; bit 37 is VM_SHADOW_STACK since v6.6. A protection key is a number in
+// four bits, shown bit by bit.
 constexpr const char* kFlagNames[64] = {
     "VM_READ",       "VM_WRITE",     "VM_EXEC",       "VM_SHARED",     "VM_MAYREAD",
     "VM_MAYWRITE",   "VM_MAYEXEC",   "VM_MAYSHARE",   "VM_GROWSDOWN",  "VM_UFFD_MISSING",
@@ -19,13 +20,28 @@ constexpr const char* kFlagNames[64] = {
     "VM_PKEY_BIT3",  nullptr,        "VM_UFFD_MINOR",
 };
 
+// Bits that no kernel before v6.6 has: VM_SEALED is of v6.10, VM_DROPPABLE of v6.11.
+const char* later_flag_name(unsigned bit) {
+  switch (bit) {
+    case 63:
+      return "VM_SEALED";
+    case 40:
+      return "VM_DROPPABLE";
+    case 38:
+      return "VM_UFFD_MINOR";
+    default:
+      return kFlagNames[bit];
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> vm_flag_names(uint64_t flags) {
   std::vector<std::string> names;
   for (unsigned bit = 0; bit < 64; ++bit) {
     if (!(flags >> bit & 1)) continue;
-    names.push_back(kFlagNames[bit] ? kFlagNames[bit] : fmt::format("bit {}", bit));
+    const char* const name = later_flag_name(bit);
+    names.push_back(name ? name : fmt::format("bit {}", bit));
   }
   return names;
 }

@@ -8,6 +8,8 @@
 
 #include "compat/compat.h"
 
+#include <linux/mempolicy.h>
+
 /**
  * struct svma_args - the arguments of a probed function; a reader fills in what its functions have
  * @mm: the address space
@@ -33,60 +35,66 @@ struct svma_args {
 /*
  * 5.10: __do_munmap(mm, start, len, uf, downgrade)
  * 6.1: do_mas_align_munmap(mas, vma, mm, start, end, uf, downgrade)
+ * 6.12: do_vmi_align_munmap(vmi, vma, mm, start, end, uf, unlock)
  */
 static inline struct svma_args svma_args_munmap(struct pt_regs *regs)
 {
 	struct svma_args args = {
-		.mm = (struct mm_struct *)svma_arg(regs, SVMA_ON(0, 2)),
-		.start = svma_arg(regs, SVMA_ON(1, 3)),
+		.mm = (struct mm_struct *)svma_arg(regs, SVMA_ON(0, 2, 2)),
+		.start = svma_arg(regs, SVMA_ON(1, 3, 3)),
 	};
 
-	args.end = SVMA_ON(args.start + PAGE_ALIGN(svma_arg(regs, 2)), svma_arg(regs, 4));
+	args.end = SVMA_ON(args.start + PAGE_ALIGN(svma_arg(regs, 2)), svma_arg(regs, 4), svma_arg(regs, 4));
 	return args;
 }
 
 /*
  * 5.10: do_brk_flags(addr, len, flags, uf)
  * 6.1: do_brk_flags(mas, vma, addr, len, flags)
+ * 6.12: do_brk_flags(vmi, vma, addr, len, flags)
  */
 static inline struct svma_args svma_args_brk(struct pt_regs *regs)
 {
 	struct svma_args args = {
-		.vma = SVMA_ON(NULL, (struct vm_area_struct *)svma_arg(regs, 1)),
-		.start = svma_arg(regs, SVMA_ON(0, 2)),
-		.flags = svma_arg(regs, SVMA_ON(2, 4)),
+		.vma = (struct vm_area_struct *)SVMA_ON(0, svma_arg(regs, 1), svma_arg(regs, 1)),
+		.start = svma_arg(regs, SVMA_ON(0, 2, 2)),
+		.flags = svma_arg(regs, SVMA_ON(2, 4, 4)),
 	};
 
-	args.end = args.start + svma_arg(regs, SVMA_ON(1, 3));
+	args.end = args.start + svma_arg(regs, SVMA_ON(1, 3, 3));
 	return args;
 }
 
 /*
  * 5.10: mprotect_fixup(vma, pprev, start, end, newflags)
  * 6.1: mprotect_fixup(tlb, vma, pprev, start, end, newflags)
+ * 6.12: mprotect_fixup(vmi, tlb, vma, pprev, start, end, newflags)
  */
 static inline struct svma_args svma_args_mprotect(struct pt_regs *regs)
 {
 	return (struct svma_args){
-		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 1)),
-		.start = svma_arg(regs, SVMA_ON(2, 3)),
-		.end = svma_arg(regs, SVMA_ON(3, 4)),
-		.flags = svma_arg(regs, SVMA_ON(4, 5)),
+		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 1, 2)),
+		.start = svma_arg(regs, SVMA_ON(2, 3, 4)),
+		.end = svma_arg(regs, SVMA_ON(3, 4, 5)),
+		.flags = svma_arg(regs, SVMA_ON(4, 5, 6)),
 	};
 }
 
-/* 5.10, 6.1: mlock_fixup(vma, prev, start, end, newflags) */
+/*
+ * 5.10, 6.1: mlock_fixup(vma, prev, start, end, newflags)
+ * 6.12: mlock_fixup(vmi, vma, prev, start, end, newflags)
+ */
 static inline struct svma_args svma_args_mlock(struct pt_regs *regs)
 {
 	return (struct svma_args){
-		.vma = (struct vm_area_struct *)svma_arg(regs, 0),
-		.start = svma_arg(regs, 2),
-		.end = svma_arg(regs, 3),
-		.flags = svma_arg(regs, 4),
+		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 0, 1)),
+		.start = svma_arg(regs, SVMA_ON(2, 2, 3)),
+		.end = svma_arg(regs, SVMA_ON(3, 3, 4)),
+		.flags = svma_arg(regs, SVMA_ON(4, 4, 5)),
 	};
 }
 
-/* 6.1: mbind_range(vmi, vma, prev, start, end, new_pol) */
+/* 6.1, 6.12: mbind_range(vmi, vma, prev, start, end, new_pol) */
 static inline struct svma_args svma_args_mbind(struct pt_regs *regs)
 {
 	return (struct svma_args){
@@ -97,9 +105,13 @@ static inline struct svma_args svma_args_mbind(struct pt_regs *regs)
 	};
 }
 
-/* 5.10, 6.1: vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx[, anon_name]) */
+/*
+ * 5.10, 6.1: vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx[, anon_name])
+ * 6.12: vma_modify_flags_uffd(vmi, prev, vma, start, end, new_flags, new_ctx, give_up_on_oom)
+ */
 static inline struct svma_args svma_args_merge(struct pt_regs *regs)
 {
+#if SVMA_ON(1, 1, 0)
 	return (struct svma_args){
 		.mm = (struct mm_struct *)svma_arg(regs, 0),
 		.start = svma_arg(regs, 2),
@@ -107,8 +119,35 @@ static inline struct svma_args svma_args_merge(struct pt_regs *regs)
 		.flags = svma_arg(regs, 4),
 		.policy = (struct mempolicy *)svma_arg(regs, 8),
 		.uffd_ctx = svma_arg(regs, 9),
-		.name = SVMA_ON(0, svma_anon_name((struct anon_vma_name *)svma_arg(regs, 10))),
+		.name = SVMA_ON(0, svma_anon_name((struct anon_vma_name *)svma_arg(regs, 10)), 0),
 	};
+#else
+	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 2);
+
+	return (struct svma_args){
+		.mm = vma->vm_mm,
+		.start = svma_arg(regs, 3),
+		.end = svma_arg(regs, 4),
+		.flags = svma_arg(regs, 5),
+		.policy = vma_policy(vma),
+		.uffd_ctx = svma_arg(regs, 6),
+		.name = svma_vma_anon_name(vma),
+	};
+#endif
+}
+
+/*
+ * 5.10, 6.1: do_mmap(file, addr, len, prot, flags, pgoff, populate, uf)
+ * 6.12: do_mmap(file, addr, len, prot, flags, vm_flags, pgoff, populate, uf)
+ */
+static inline unsigned long svma_mmap_pgoff(struct pt_regs *regs)
+{
+	return svma_arg(regs, SVMA_ON(5, 5, 6));
+}
+
+static inline unsigned long svma_mmap_vm_flags(struct pt_regs *regs)
+{
+	return SVMA_ON(0, 0, svma_arg(regs, 5));
 }
 
 #endif

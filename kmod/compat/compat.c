@@ -11,6 +11,7 @@
 #include <linux/mempolicy.h>
 #include <linux/mm_inline.h>
 #include <linux/printk.h>
+#include <linux/sched/coredump.h>
 #include <linux/userfaultfd_k.h>
 
 /* v6.1 (d4af56c5c7c6) put the VMAs into a maple tree, and 763ecb035029 took the other structures away. */
@@ -21,11 +22,15 @@
 #define HAS_HOME_NODE (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 17, 0))
 /* v5.11 (dd3b614f858d) renamed vm_operations_struct.split. */
 #define HAS_MAY_SPLIT (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0))
+/* v6.10 (529ce23a764f) replaced the pointer to the address search by a flag of the mm. */
+#define HAS_TOPDOWN_FLAG (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0))
+/* v6.10 has a guard gap below new shadow stacks (include/linux/mm.h struct vm_unmapped_area_info). */
+#define HAS_START_GAP (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0))
 /* v5.11 (d741bf41d7c7) took the kretprobe out of its instances. */
 #define HAS_GET_KRETPROBE (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0))
 
 /* Until v6.5 (8d7071af8907), and in 6.1 until 6.1.37, stacks grew under the mmap_lock held for reading. */
-#define SHARED_STACK_GROWTH SVMA_ON(true, false)
+#define SHARED_STACK_GROWTH SVMA_ON(1, 0, 0)
 
 #if HAS_MAPLE_TREE
 #include <linux/maple_tree.h>
@@ -46,7 +51,7 @@ static const struct {
 	{ "mmap_min_addr", (void **)&mmap_min_addr_bytes },
 	{ "sysctl_overcommit_memory", (void **)&overcommit_memory },
 };
-static unsigned long topdown_search;
+static unsigned long topdown_search; /* unless HAS_TOPDOWN_FLAG */
 
 /* v5.7 (0bd476e6c671) took the export of kallsyms_lookup_name() away; a kprobe still knows its address. */
 static unsigned long (*find_lookup_name(void))(const char *)
@@ -71,7 +76,7 @@ int svma_compat_init(void)
 		return -ENOENT;
 	}
 	topdown_search = lookup("arch_get_unmapped_area_topdown");
-	if (!topdown_search) {
+	if (!HAS_TOPDOWN_FLAG && !topdown_search) {
 		pr_err("svma: arch_get_unmapped_area_topdown is not in kallsyms\n");
 		return -ENOENT;
 	}
@@ -105,10 +110,22 @@ int svma_overcommit_memory(void)
 	return READ_ONCE(*overcommit_memory);
 }
 
-/* v6.10 (529ce23a764f) replaced the pointer by a flag of the mm. */
 bool svma_mm_topdown(const struct mm_struct *mm)
 {
+#if HAS_TOPDOWN_FLAG
+	return test_bit(MMF_TOPDOWN, &mm->flags);
+#else
 	return (unsigned long)mm->get_unmapped_area == topdown_search;
+#endif
+}
+
+unsigned long svma_search_start_gap(const struct vm_unmapped_area_info *info)
+{
+#if HAS_START_GAP
+	return info->start_gap;
+#else
+	return 0;
+#endif
 }
 
 unsigned long svma_lowest_brk(const struct mm_struct *mm)
@@ -209,17 +226,36 @@ void svma_os_live_node(svma_u64 node, struct svma_live_node *out)
 }
 #endif
 
+#if SHARED_STACK_GROWTH
 bool svma_layout_trylock(struct mm_struct *mm)
 {
-	return SHARED_STACK_GROWTH ? mmap_write_trylock(mm) : mmap_read_trylock(mm);
+	return mmap_write_trylock(mm);
 }
 
 void svma_layout_unlock(struct mm_struct *mm)
 {
-	if (SHARED_STACK_GROWTH)
-		mmap_write_unlock(mm);
-	else
-		mmap_read_unlock(mm);
+	mmap_write_unlock(mm);
+}
+#else
+bool svma_layout_trylock(struct mm_struct *mm)
+{
+	return mmap_read_trylock(mm);
+}
+
+void svma_layout_unlock(struct mm_struct *mm)
+{
+	mmap_read_unlock(mm);
+}
+#endif
+
+/* v6.4 (d7597f59d1d3) added the prctl(). */
+bool svma_mm_merges_any(const struct mm_struct *mm)
+{
+#ifdef MMF_VM_MERGE_ANY
+	return test_bit(MMF_VM_MERGE_ANY, &mm->flags);
+#else
+	return false;
+#endif
 }
 
 /* kernel/locking/rwsem.c: the lowest bit of the count says that a writer has it. */

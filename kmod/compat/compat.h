@@ -14,15 +14,17 @@ struct anon_vma_name;
 struct mempolicy;
 
 /*
- * The kernels there is a column for. SVMA_ON(a, b) is what the column of this kernel says; the others are not
+ * The kernels there is a column for. SVMA_ON(a, b, c) is what the column of this kernel says; the others are not
  * evaluated, but must compile.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 10, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
-#define SVMA_ON(on_5_10, on_6_1) (on_5_10)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_5_10)
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define SVMA_ON(on_5_10, on_6_1) (on_6_1)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_6_1)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_6_12)
 #else
-#error "svma: no compat layer for this kernel; supported: 5.10, 6.1"
+#error "svma: no compat layer for this kernel; supported: 5.10, 6.1, 6.12"
 #endif
 
 /**
@@ -49,6 +51,8 @@ unsigned long svma_lowest_brk(const struct mm_struct *mm);
 
 /* Whether the kernel keeps its VMAs in a red-black tree; see svma_os_live_tree(). */
 bool svma_has_live_tree(void);
+/* How many bytes below the new mapping a search for free space keeps unmapped. */
+unsigned long svma_search_start_gap(const struct vm_unmapped_area_info *info);
 
 /* Whether a plain mmap() in @mm is placed from the top down; false for the legacy layout. */
 bool svma_mm_topdown(const struct mm_struct *mm);
@@ -59,6 +63,9 @@ bool svma_mm_topdown(const struct mm_struct *mm);
  */
 bool svma_layout_trylock(struct mm_struct *mm);
 void svma_layout_unlock(struct mm_struct *mm);
+
+/* Whether new VMAs of @mm are offered to KSM without being asked for: prctl(PR_SET_MEMORY_MERGE). */
+bool svma_mm_merges_any(const struct mm_struct *mm);
 
 /* Whether somebody holds the mmap_lock of @mm for writing. */
 bool svma_mm_write_locked(const struct mm_struct *mm);

@@ -311,6 +311,7 @@ static int do_gap(struct svma_session *session, struct svma_gap *arg)
 		.high_limit = arg->high_limit,
 		.align_mask = arg->align_mask,
 		.align_offset = arg->align_offset,
+		.min_addr = svma_mmap_min_addr(),
 		.topdown = arg->flags & SVMA_GAP_TOPDOWN,
 	};
 	struct svma_tracked *t;

@@ -208,6 +208,90 @@ static int open_at_entry(struct kretprobe_instance *ri, struct mm_struct *mm, st
 	return data->op_id || data->outer_id ? 0 : 1;
 }
 
+/* Of the mapping that the current task is about to make. */
+static void note_mmap_step(u64 op_id, u32 step)
+{
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(current->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		if (t->op_open && t->op.kind == SVMA_CORE_MMAP && (!op_id || t->op_id == op_id))
+			t->op.steps |= step;
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+}
+
+/* vms_gather_munmap_vmas(vms, mas_detach): inside mmap_region(), what is to be replaced is cut out */
+static int on_gather(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_tracked *t;
+
+	data->outer_id = 0;
+	rcu_read_lock();
+	t = current->mm ? svma_find_rcu(current->mm) : NULL;
+	if (t) {
+		count_hit_ri(ri);
+		spin_lock(&t->lock);
+		if (t->op_open && t->op.kind == SVMA_CORE_MMAP)
+			data->outer_id = t->op_id;
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return !data->outer_id;
+}
+
+static int on_gathered(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	bool failed = (int)regs_return_value(regs) < 0;
+
+	note_mmap_step(data->outer_id, failed ? SVMA_STEP_UNMAP_FAILED : SVMA_STEP_CUT);
+	return 0;
+}
+
+/* vms_clean_up_area(vms, mas_detach): mmap_region() gives up what it replaces; if it fails now, a hole is left */
+static int on_clean_up(struct kprobe *kp, struct pt_regs *regs)
+{
+	if (!is_tracked(current->mm))
+		return 0;
+	count_hit(kp);
+	note_mmap_step(0, SVMA_STEP_UNMAPPED);
+	return 0;
+}
+
+/*
+ * remove_vma(vma, unreachable): an unmap that goes on under the read lock has counted its pages. Where this is probed
+ * it lets go of the lock before it returns.
+ */
+static int on_remove_vma(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct mm_struct *mm = ((struct vm_area_struct *)svma_arg(regs, 0))->vm_mm;
+	struct svma_verdict verdict = {};
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	if (t) {
+		count_hit(kp);
+		spin_lock(&t->lock);
+		if (t->unmapping) {
+			if (t->health == SVMA_CLEAN && t->op_id == t->unmapping && !t->growing) {
+				svma_core_release(t->shadow, mm, false, true, &verdict);
+				svma_account_answers(t, &t->op, &verdict);
+			}
+			t->unmapping = 0;
+			t->seq++;
+		}
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
 static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
@@ -313,6 +397,11 @@ static void release_call(struct svma_tracked *t)
 		op.args[2] = entry->policy;
 		op.args[3] = SVMA_CORE_NO_VMA;
 		break;
+	case SVMA_CALL_MSEAL:
+		op.kind = SVMA_CORE_MSEAL;
+		op.args[0] = entry->call.args[0];
+		op.args[1] = entry->call.args[0] + PAGE_ALIGN(entry->call.args[1]);
+		break;
 	case SVMA_CALL_CLEAR_REFS:
 		op.kind = SVMA_CORE_CLEAR_REFS;
 		break;
@@ -405,6 +494,7 @@ static int on_mmap_region(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[1] = svma_arg(regs, 2);
 	op.args[2] = svma_arg(regs, 3);
 	op.args[3] = svma_arg(regs, 4);
+	op.args[4] = svma_mm_merges_any(current->mm);
 	svma_live_file((struct file *)svma_arg(regs, 0), &op.vma);
 	return open_at_entry(ri, current->mm, &op);
 }
@@ -438,6 +528,7 @@ static int on_brk(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.args[1] = args.end - args.start;
 	op.args[2] = args.flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | current->mm->def_flags;
 	op.args[3] = args.vma ? args.vma->vm_start : SVMA_CORE_NO_VMA;
+	op.args[4] = svma_mm_merges_any(current->mm);
 	return open_at_entry(ri, current->mm, &op);
 }
 
@@ -638,6 +729,27 @@ static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs
 	return 0;
 }
 
+static int on_ksm_all(struct kretprobe_instance *ri, struct mm_struct *mm, bool offered)
+{
+	struct svma_op op = { .kind = SVMA_CORE_OTHER };
+
+	op.args[0] = offered;
+	op.args[1] = svma_mm_merges_any(mm);
+	return open_at_entry(ri, mm, &op);
+}
+
+/* ksm_enable_merge_any(mm) */
+static int on_ksm_enable(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	return on_ksm_all(ri, (struct mm_struct *)svma_arg(regs, 0), true);
+}
+
+/* ksm_disable_merge_any(mm) */
+static int on_ksm_disable(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	return on_ksm_all(ri, (struct mm_struct *)svma_arg(regs, 0), false);
+}
+
 static int on_mbind(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	const struct svma_args args = svma_args_mbind(regs);
@@ -763,6 +875,8 @@ static int on_search(struct kretprobe_instance *ri, struct pt_regs *regs)
 	data->search[3] = info->align_mask;
 	data->search[4] = info->align_offset;
 	data->search[5] = !!(info->flags & VM_UNMAPPED_AREA_TOPDOWN);
+	data->search[6] = svma_search_start_gap(info);
+	data->search[7] = svma_mmap_min_addr();
 	return 0;
 }
 
@@ -1070,7 +1184,7 @@ static int on_mlockall_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return open_call(ri, current->mm, &call);
 }
 
-/* do_mmap(file, addr, len, prot, flags, pgoff, populate, uf), mmap_lock held for writing */
+/* do_mmap(file, addr, len, prot, flags, ...), mmap_lock held for writing */
 static int on_mmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_call call = { .kind = SVMA_CALL_MMAP };
@@ -1081,8 +1195,8 @@ static int on_mmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call.args[1] = svma_arg(regs, 2);
 	call.args[2] = svma_arg(regs, 3);
 	call.args[3] = svma_arg(regs, 4);
-	call.args[4] = svma_arg(regs, 5);
-	call.args[5] = current->mm->def_flags;
+	call.args[4] = svma_mmap_pgoff(regs);
+	call.args[5] = current->mm->def_flags | svma_mmap_vm_flags(regs);
 	call.args[6] = svma_live_file_bits((struct file *)svma_arg(regs, 0));
 	if (current->personality & READ_IMPLIES_EXEC)
 		call.args[6] |= SVMA_TASK_READ_IMPLIES_EXEC;
@@ -1142,7 +1256,7 @@ static int on_brk_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 /* do_mbind(start, len, mode, mode_flags, nmask, flags) */
 static int on_mbind_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct svma_call call = { .kind = SVMA_ON(SVMA_CALL_MBIND_WHOLE, SVMA_CALL_MBIND) };
+	struct svma_call call = { .kind = SVMA_ON(SVMA_CALL_MBIND_WHOLE, SVMA_CALL_MBIND, SVMA_CALL_MBIND) };
 
 	if (!current->mm)
 		return 1;
@@ -1150,6 +1264,18 @@ static int on_mbind_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call.args[1] = svma_arg(regs, 1);
 	call.args[2] = (u16)svma_arg(regs, 2);
 	call.args[3] = svma_arg(regs, 5);
+	return open_call(ri, current->mm, &call);
+}
+
+/* do_mseal(start, len, flags) */
+static int on_mseal(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_call call = { .kind = SVMA_CALL_MSEAL };
+
+	if (!current->mm)
+		return 1;
+	call.args[0] = svma_arg(regs, 0);
+	call.args[1] = svma_arg(regs, 1);
 	return open_call(ri, current->mm, &call);
 }
 
@@ -1397,39 +1523,50 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 
 /* --- the table ------------------------------------------------------------------------------------- */
 
-/* A row: the symbol on 5.10 and on 6.1, NULL where another row does its work. */
+/* A row: the symbol on 5.10, on 6.1 and on 6.12, NULL where another row does its work. */
 #define ROW(what, ...) .symbol = SVMA_ON(__VA_ARGS__), .role = what, .required = true
 #define KPROBE(handler) .pre = handler
 #define KRETPROBE(at_entry, at_return) .entry = at_entry, .ret = at_return
-#define EVERYWHERE(symbol) symbol, symbol
+#define EVERYWHERE(symbol) symbol, symbol, symbol
 
 struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("release: totals compared", EVERYWHERE("up_write")), KPROBE(on_up_write) },
 	{ ROW("release: unmap goes on", EVERYWHERE("downgrade_write")), KPROBE(on_downgrade_write) },
 	{ ROW("mmap", EVERYWHERE("mmap_region")), KRETPROBE(on_mmap_region, close_at_return) },
-	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap"), KRETPROBE(on_munmap, close_at_return) },
+	{ ROW("mmap: cuts out what is there", NULL, NULL, "vms_gather_munmap_vmas"),
+	  KRETPROBE(on_gather, on_gathered) },
+	{ ROW("mmap: unmaps what is there", NULL, NULL, "vms_clean_up_area"), KPROBE(on_clean_up) },
+	{ ROW("munmap: pages counted", NULL, NULL, "remove_vma"), KPROBE(on_remove_vma) },
+	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap", "do_vmi_align_munmap"),
+	  KRETPROBE(on_munmap, close_at_return) },
 	{ ROW("brk", EVERYWHERE("do_brk_flags")), KRETPROBE(on_brk, close_at_return) },
 	{ ROW("mprotect", EVERYWHERE("mprotect_fixup")), KRETPROBE(on_mprotect, close_at_return) },
 	{ ROW("mlock family", EVERYWHERE("mlock_fixup")), KRETPROBE(on_mlock, close_at_return) },
 	{ ROW("mremap that moves", EVERYWHERE("move_vma")), KRETPROBE(on_move_vma, close_at_return) },
 	{ ROW("mremap in place", EVERYWHERE("vma_to_resize")), KRETPROBE(on_resize, on_resize_checked) },
-	{ ROW("userfaultfd: one VMA", EVERYWHERE("vma_merge")), KPROBE(on_merge) },
-	{ ROW("mbind", NULL, "mbind_range"), KRETPROBE(on_mbind, close_at_return) },
+	{ ROW("userfaultfd: one VMA", "vma_merge", "vma_merge", "vma_modify_flags_uffd"), KPROBE(on_merge) },
+	{ ROW("mbind", NULL, "mbind_range", "mbind_range"), KRETPROBE(on_mbind, close_at_return) },
 	{ ROW("address search", EVERYWHERE("vm_unmapped_area")), KRETPROBE(on_search, on_search_done) },
-	{ ROW("vmacache: what is asked", "vmacache_find", NULL), KRETPROBE(on_vmacache_find, on_vmacache_found) },
-	{ ROW("vmacache: what is put in", "vmacache_update", NULL), KPROBE(on_vmacache_update) },
+	{ ROW("vmacache: what is asked", "vmacache_find", NULL, NULL), KRETPROBE(on_vmacache_find, on_vmacache_found) },
+	{ ROW("vmacache: what is put in", "vmacache_update", NULL, NULL), KPROBE(on_vmacache_update) },
 	{ ROW("overcommit's answer", EVERYWHERE("security_vm_enough_memory_mm")),
 	  KRETPROBE(on_enough_memory, on_enough_memory_done) },
 	{ ROW("mmap: the call", EVERYWHERE("do_mmap")), KRETPROBE(on_mmap_call, on_call_done) },
 	{ ROW("munmap: the call", EVERYWHERE("__vm_munmap")), KRETPROBE(on_munmap_call, on_call_done) },
 	{ ROW("mprotect: the call", EVERYWHERE("do_mprotect_pkey")), KRETPROBE(on_mprotect_call, on_call_done) },
 	/* 5.10 has the tests of the arguments in its callers, too, and calls the rest. */
-	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise"), KRETPROBE(on_madvise, on_call_done) },
+	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise", "do_madvise"),
+	  KRETPROBE(on_madvise, on_call_done) },
+	{ ROW("KSM is offered everything", NULL, NULL, "ksm_enable_merge_any"),
+	  KRETPROBE(on_ksm_enable, close_at_return) },
+	{ ROW("KSM is denied everything", NULL, NULL, "ksm_disable_merge_any"),
+	  KRETPROBE(on_ksm_disable, close_at_return) },
 	{ ROW("madvise: KSM's answer", EVERYWHERE("ksm_madvise")), KRETPROBE(on_ksm, on_ksm_done) },
 	/* The part that the system calls of 64-bit and of 32-bit programs share. */
 	{ ROW("mremap: the call", EVERYWHERE("__do_sys_mremap")), KRETPROBE(on_mremap_call, on_call_done) },
 	{ ROW("brk: the call", EVERYWHERE("__do_sys_brk")), KRETPROBE(on_brk_call, on_call_done) },
 	{ ROW("mbind: the call", EVERYWHERE("do_mbind")), KRETPROBE(on_mbind_call, on_call_done) },
+	{ ROW("mseal: the call", NULL, NULL, "do_mseal"), KRETPROBE(on_mseal, on_call_done) },
 	{ ROW("mlock: the call", EVERYWHERE("apply_vma_lock_flags")), KRETPROBE(on_mlock_call, on_call_done) },
 	{ ROW("mlockall: the call", EVERYWHERE("apply_mlockall_flags")), KRETPROBE(on_mlockall_call, on_call_done) },
 	{ ROW("userfaultfd: the call", EVERYWHERE("userfaultfd_ioctl")), KRETPROBE(on_userfaultfd, on_call_done) },
@@ -1437,7 +1574,8 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("stack growth", EVERYWHERE("expand_downwards")), KRETPROBE(on_stack_growth, on_stack_growth_done) },
 	{ ROW("special mappings, exec", EVERYWHERE("insert_vm_struct")), KRETPROBE(on_insert, close_at_return) },
 	{ ROW("exec: new mm in use", EVERYWHERE("setup_arg_pages")), KPROBE(on_setup_stack) },
-	{ ROW("exec: stack moves", EVERYWHERE("shift_arg_pages")), KRETPROBE(on_stack_shift, close_at_return) },
+	{ ROW("exec: stack moves", "shift_arg_pages", "shift_arg_pages", "relocate_vma_down"),
+	  KRETPROBE(on_stack_shift, close_at_return) },
 	{ ROW("fork: the child's mm", EVERYWHERE("mm_init")), KRETPROBE(on_mm_init, on_mm_init_done) },
 	{ ROW("fork: the child's process", EVERYWHERE("wake_up_new_task")), KPROBE(on_new_task) },
 	{ ROW("first anonymous fault", EVERYWHERE("__anon_vma_prepare")), KRETPROBE(on_anon_vma, on_anon_vma_done) },

@@ -11,6 +11,7 @@ static_assert((int)SVMA_CORE_OTHER == (int)SVMA_OP_OTHER);
 static_assert((int)SVMA_CORE_STACK_SHIFT == (int)SVMA_OP_STACK_SHIFT);
 static_assert((int)SVMA_CORE_MODIFY == (int)SVMA_OP_MODIFY);
 static_assert((int)SVMA_CORE_CLEAR_REFS == (int)SVMA_OP_CLEAR_REFS);
+static_assert((int)SVMA_CORE_MSEAL == (int)SVMA_OP_MSEAL);
 static_assert((int)SVMA_CORE_FIELD_GAP == (int)SVMA_FIELD_GAP);
 static_assert((int)SVMA_CORE_FIELD_STRUCTURE == (int)SVMA_FIELD_STRUCTURE);
 static_assert((int)SVMA_CORE_FIELD_ANON_VMA == (int)SVMA_FIELD_ANON_VMA);
@@ -39,6 +40,7 @@ const char *const svma_operation_names[SVMA_OP_COUNT] = {
 	[SVMA_OP_MBIND] = "mbind",
 	[SVMA_OP_SEARCH] = "search",
 	[SVMA_OP_CLEAR_REFS] = "clear-refs",
+	[SVMA_OP_MSEAL] = "mseal",
 };
 
 const char *const svma_health_names[] = {

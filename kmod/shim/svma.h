@@ -421,7 +421,7 @@ struct svma_return_data {
 	u64 outer_id;
 	struct vm_area_struct *vma;
 	struct svma_call_entry *call;
-	u64 search[6];
+	u64 search[8];
 	struct svma_growth growth;
 	u64 start;
 };

@@ -55,12 +55,12 @@ class CallTest : public ::testing::Test {
     u32 i = 0;
     for (u64 arg : args) op.args[i++] = arg;
     svma_verdict verdict{};
-    CallCheck(*find_semantics("6.1"), space_, call).step(op, verdict);
+    CallCheck(*find_semantics(profile_), space_, call).step(op, verdict);
     EXPECT_GT(verdict.compared, 0u);
     return verdict.divergent;
   }
 
-  void release(svma_call& call) { CallCheck(*find_semantics("6.1"), space_, call).release(); }
+  void release(svma_call& call) { CallCheck(*find_semantics(profile_), space_, call).release(); }
 
   // Mismatches of the end, the lock having been given up. REQUIRES: nothing is called after it.
   u32 end(svma_call& call, i64 result) {
@@ -70,11 +70,13 @@ class CallTest : public ::testing::Test {
 
   svma_verdict returns(svma_call& call, i64 result) {
     svma_verdict verdict{};
-    CallCheck(*find_semantics("6.1"), space_, call).end(result, verdict);
+    CallCheck(*find_semantics(profile_), space_, call).end(result, verdict);
     return verdict;
   }
 
-  AddressSpace space_;
+  const char* profile_ = "6.1";
+  // Of the rules for merging only the profile's own choices are asked.
+  AddressSpace space_{kDefaultStackGuardGap, GapRule::kLessGuardGap, CloseRule::kNeverRemoved};
 };
 
 }  // namespace svma::test

@@ -54,7 +54,19 @@ class Gaps : public testing::Test {
     return gap.error ? std::nullopt : std::optional<uint64_t>(gap.result);
   }
 
+  // Some kernels put what is as long as huge pages where one begins, if there is room.
   std::optional<uint64_t> Predict(const Request& request) {
+    static const bool at_huge_pages = Choice("places_at_huge_pages") == "yes";
+    if (!at_huge_pages || (request.flags & MAP_HUGETLB) || request.length % kHuge != 0) {
+      return PredictPlain(request);
+    }
+    const auto padded = PredictPlain({request.length + kHuge, request.flags});
+    if (!padded) return PredictPlain(request);
+    const bool last = limits_.topdown && *padded % kHuge == 0;
+    return last ? *padded + kHuge : (*padded + kHuge - 1) / kHuge * kHuge;
+  }
+
+  std::optional<uint64_t> PredictPlain(const Request& request) {
     if (request.flags & MAP_32BIT) return Search(request, 0, 0x40000000, 0x80000000);
     auto first = Search(request, limits_.topdown ? SVMA_GAP_TOPDOWN : 0, limits_.low_limit,
                         limits_.high_limit);

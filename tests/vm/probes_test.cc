@@ -6,6 +6,7 @@
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +47,9 @@ int64_t Everything(Words) {
   if (mremap(at(1), kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, at(20)) != at(20)) return 5;
   if (mmap(at(3000), kPage, protection, flags | MAP_GROWSDOWN, -1, 0) != at(3000)) return 6;
   *at(2999) = 1;
+  syscall(462 /* mseal */, at(0), 0, 0);  // unknown to older kernels, as the next are
+  prctl(67 /* PR_SET_MEMORY_MERGE */, 1, 0, 0, 0);
+  prctl(67, 0, 0, 0, 0);
   if (sbrk(16 * kPage) == reinterpret_cast<void*>(-1)) return 7;
   const unsigned long node = 1;
   if (syscall(SYS_mbind, at(3), kPage, 2 /* MPOL_BIND */, &node, 8, 0)) return 8;

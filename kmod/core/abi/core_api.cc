@@ -42,8 +42,12 @@ static_assert(static_cast<int>(MergeCondition::kAnonVma) == SVMA_CORE_CONDITION_
 static_assert(static_cast<int>(MergeCondition::kPgoff) == SVMA_CORE_CONDITION_PGOFF);
 
 // RETURNS: whether it would merge.
-bool explain(MergeSide side, const Vma* neighbour, const Vma& vma, svma_merge_answer* out) {
-  const MergeExplanation explanation = explain_merge({side, neighbour, vma.range(), vma.attrs});
+bool explain(CloseRule rule, MergeSide side, const Vma* neighbour, const Vma& vma,
+             svma_merge_answer* out) {
+  const CloseAsked close =
+      rule == CloseRule::kNeverRemoved ? CloseAsked::kOfRange : CloseAsked::kOfNeighbour;
+  const MergeExplanation explanation =
+      explain_merge({side, neighbour, vma.range(), vma.attrs, close});
   for (unsigned i = 0; i < kMergeConditions; ++i) {
     const MergeAnswer& answer = explanation.answers[i];
     out[i] = {answer.lower, answer.upper, answer.asked, answer.held};
@@ -118,10 +122,14 @@ void svma_core_end(svma_shadow* shadow, const svma_op* op, const void* mm, svma_
 void svma_core_search(svma_shadow* shadow, const svma_op* op, const svma_placement* where,
                       svma_call* call, svma_u64* predicted, svma_verdict* verdict) {
   const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
-  if (where != nullptr) svma::Placement(*where).check_limits(*op, call, *verdict);
+  if (where != nullptr) {
+    svma::Placement(shadow->semantics(), *where).check_limits(*op, call, *verdict);
+  }
   *predicted = shadow->search(*op, *verdict);
   shadow->scene.predicted_address = *predicted;
-  if (call != nullptr) call->searched = *predicted;
+  if (call == nullptr) return;
+  call->searched = *predicted;
+  call->searched_length = op->args[0];
 }
 
 void svma_core_vmacache_find(svma_shadow* shadow, svma_u32 task, svma_u64 addr, svma_u64 hit,
@@ -240,9 +248,8 @@ int svma_core_gap(const svma_shadow* shadow, const svma_gap_query* query, svma_u
                                     .high_limit = VirtAddr(query->high_limit),
                                     .align_mask = query->align_mask,
                                     .align_offset = query->align_offset};
-  const svma::Result<VirtAddr> found = query->topdown != 0
-                                           ? shadow->space().unmapped_area_topdown(info)
-                                           : shadow->space().unmapped_area(info);
+  const svma::Result<VirtAddr> found =
+      shadow->unmapped_area(info, query->topdown != 0, query->min_addr);
   *result = found.ok() ? found->value() : 0;
   return found.err();
 }
@@ -265,8 +272,9 @@ void svma_core_why(const svma_shadow* shadow, svma_u64 addr, svma_merge_report* 
   if (!inside) return;
   out->found |= 1;
   out->vma = svma::node_of(space, *vma);
-  if (svma::explain(svma::MergeSide::kPrev, prev, *vma, out->with_prev)) out->mergeable |= 1;
-  if (svma::explain(svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
+  const svma::CloseRule rule = space.close_rule();
+  if (svma::explain(rule, svma::MergeSide::kPrev, prev, *vma, out->with_prev)) out->mergeable |= 1;
+  if (svma::explain(rule, svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
 }
 
 int svma_core_verify(const svma_shadow* shadow, char* what, unsigned long size, svma_u64* where) {

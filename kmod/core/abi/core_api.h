@@ -21,9 +21,11 @@ struct svma_shadow;
 enum svma_core_op {
 	SVMA_CORE_NONE = 0,
 	SVMA_CORE_ATTACH = 1,
-	SVMA_CORE_MMAP = 2,	     /* args: addr, len, vm_flags, pgoff; fact: file */
+	SVMA_CORE_MMAP = 2,	     /* args: addr, len, vm_flags, pgoff, 1 when KSM may merge all; fact: file */
 	SVMA_CORE_MUNMAP = 3,	     /* args: start, end */
-	SVMA_CORE_BRK = 4,	     /* args: addr, len, vm_flags, start of the VMA to grow or SVMA_CORE_NO_VMA */
+	SVMA_CORE_BRK = 4,	     /* args: addr, len, vm_flags, start of the VMA to grow or SVMA_CORE_NO_VMA,
+				      * 1 when KSM may merge all
+				      */
 	SVMA_CORE_MPROTECT = 5,	     /* args: start, end, new vm_flags */
 	SVMA_CORE_MREMAP_MOVE = 6,   /* args: vma start, old_addr, old_len, new_len, new_addr, MREMAP_ flags */
 	SVMA_CORE_MREMAP_EXPAND = 7, /* args: addr, old_len, new_len, TASK_SIZE */
@@ -35,7 +37,7 @@ enum svma_core_op {
 	SVMA_CORE_FORK = 13,
 	SVMA_CORE_EXIT = 14,
 	SVMA_CORE_ANON_VMA = 15,
-	SVMA_CORE_OTHER = 16,
+	SVMA_CORE_OTHER = 16,	/* args: KSM may merge all from now on, it could before */
 	SVMA_CORE_EXEC = 17,
 	SVMA_CORE_MADVISE = 18, /* args: start, end, advice, 1 when KSM refused, where;
 				 * over the whole range of the call
@@ -43,8 +45,11 @@ enum svma_core_op {
 	SVMA_CORE_MBIND = 19,	/* args: start, end, digest of the policy, start of the VMA it was called for,
 				 * or SVMA_CORE_NO_VMA: of all in the range, one after another
 				 */
-	SVMA_CORE_SEARCH = 20,	/* args: length, low_limit, high_limit, align_mask, align_offset, topdown */
+	SVMA_CORE_SEARCH = 20,	/* args: length, low_limit, high_limit, align_mask, align_offset, topdown, start_gap,
+				 * vm.mmap_min_addr
+				 */
 	SVMA_CORE_CLEAR_REFS = 21, /* soft-dirty marks of all VMAs are taken off */
+	SVMA_CORE_MSEAL = 22,	/* args: start, end; over the whole range of the call */
 };
 
 #define SVMA_CORE_NO_VMA (~(svma_u64)0)
@@ -82,6 +87,7 @@ enum svma_core_field {
 #define SVMA_STEP_FAULTED 8u		/* a fault inside gave a VMA its anon_vma */
 #define SVMA_STEP_LIMITS_MOVED 16u	/* the rlimits were not the same at begin and end */
 #define SVMA_STEP_UNDONE 32u		/* a move was undone: its target was unmapped again */
+#define SVMA_STEP_CUT 64u		/* what the unmap inside concerns was cut off at both ends */
 #define SVMA_STEP_BESIDE_UNMAP 128u	/* an unmap went on under the lock held for reading */
 #define SVMA_STEP_MORE_GREW 256u	/* other stacks have grown, too, which follow: compare after the last */
 
@@ -148,6 +154,7 @@ enum svma_call_kind {
 				 */
 	SVMA_CALL_MBIND = 12,	/* args: start, length, mode without its flags, MPOL_MF_ flags */
 	SVMA_CALL_MBIND_WHOLE = 13, /* the same; one operation, when the lock is released */
+	SVMA_CALL_MSEAL = 14,	/* args: start, length; one operation, when the lock is released */
 };
 
 /* Of the file and the task of an mmap. */
@@ -189,6 +196,7 @@ struct svma_placement {
  * @args: see enum svma_call_kind
  * @placement: of an mmap
  * @searched: result of the last address search inside it
+ * @searched_length: for how many bytes that was
  * @failed: what the last step returned when it failed, else 0
  * @cursor: the core's own
  * @end: the core's own
@@ -207,6 +215,7 @@ struct svma_call {
 	svma_u64 args[8];
 	struct svma_placement placement;
 	svma_u64 searched;
+	svma_u64 searched_length;
 	svma_s64 failed;
 	svma_u64 cursor;
 	svma_u64 end;
@@ -356,6 +365,7 @@ struct svma_node {
  * @high_limit: first address the mapping must not reach beyond
  * @align_mask: bits of (address - @align_offset) that must be zero
  * @align_offset: see @align_mask
+ * @min_addr: vm.mmap_min_addr
  * @topdown: search from @high_limit down
  */
 struct svma_gap_query {
@@ -364,6 +374,7 @@ struct svma_gap_query {
 	svma_u64 high_limit;
 	svma_u64 align_mask;
 	svma_u64 align_offset;
+	svma_u64 min_addr;
 	svma_u32 topdown;
 	svma_u32 reserved;
 };

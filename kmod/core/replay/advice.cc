@@ -9,7 +9,14 @@ namespace {
 
 // mm/ksm.c: mappings that KSM leaves alone; the advice is then ignored, not refused.
 constexpr VmFlags kNotForKsm = kVmMergeable | kVmShared | kVmMayShare | kVmPfnMap | kVmIo |
-                               kVmDontExpand | kVmHugetlb | kVmMixedMap;
+                               kVmDontExpand | kVmHugetlb | kVmMixedMap | kVmDroppable;
+
+// mm/mseal.c can_modify_vma_madv(): what is read-only and in no file would be lost.
+bool sealed_anonymous(const Vma& vma) {
+  return vma.has(kVmSealed) && vma.attrs.file == 0 && !vma.has(kVmShared);
+}
+
+bool sealed_against_loss(const Vma& vma) { return sealed_anonymous(vma) && !vma.has(kVmWrite); }
 
 }  // namespace
 
@@ -18,6 +25,16 @@ bool advice_changes_flags(i32 advice) {
           advice <= static_cast<i32>(Advice::kSequential)) ||
          (advice >= static_cast<i32>(Advice::kDontFork) &&
           advice <= static_cast<i32>(Advice::kKeepOnFork));
+}
+
+bool seal_depends_on_key(const Vma& vma, i32 advice) {
+  return (advice == static_cast<i32>(Advice::kDontFork) ||
+          advice == static_cast<i32>(Advice::kWipeOnFork)) &&
+         sealed_anonymous(vma) && vma.has(kVmWrite) && vma.has(kVmPkeyMask);
+}
+
+void offer_to_ksm(Vma& vma) {
+  if (!vma.has(kNotForKsm)) vma.attrs.vm_flags |= kVmMergeable;
 }
 
 Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
@@ -32,6 +49,7 @@ Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
       flags = (flags & ~kVmRandRead) | kVmSeqRead;
       return kOk;
     case Advice::kDontFork:
+      if (sealed_against_loss(vma)) return Status::error(kEPERM);
       flags |= kVmDontCopy;
       return kOk;
     case Advice::kDoFork:
@@ -55,13 +73,16 @@ Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
       return kOk;
     case Advice::kDoDump:
       if (!vma.has(kVmHugetlb) && vma.has(kVmSpecial)) return Status::error(kEINVAL);
+      if (vma.has(kVmDroppable)) return Status::error(kEINVAL);
       flags &= ~kVmDontDump;
       return kOk;
     case Advice::kWipeOnFork:
+      if (sealed_against_loss(vma)) return Status::error(kEPERM);
       if (vma.attrs.file != 0 || vma.has(kVmShared)) return Status::error(kEINVAL);
       flags |= kVmWipeOnFork;
       return kOk;
     case Advice::kKeepOnFork:
+      if (vma.has(kVmDroppable)) return Status::error(kEINVAL);
       flags &= ~kVmWipeOnFork;
       return kOk;
   }

@@ -29,6 +29,14 @@ enum class Advice : i32 {
 // Whether the advice goes through the mmap_lock held for writing and may change vm_flags.
 bool advice_changes_flags(i32 advice);
 
+// What a new VMA becomes in an mm in which KSM may merge everything: mm/ksm.c ksm_add_vma() in
+// v6.12.
+void offer_to_ksm(Vma& vma);
+
+// Whether only the task knows if a sealed VMA may lose its pages: arch_vma_access_permitted() asks
+// its protection keys.
+bool seal_depends_on_key(const Vma& vma, i32 advice);
+
 // Applies the advice to `flags`, which are those of `vma`. RETURNS: -EINVAL when `vma` refuses it.
 Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags);
 

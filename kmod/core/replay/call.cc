@@ -3,6 +3,7 @@
 
 #include "replay/compare.hpp"
 #include "replay/facts.hpp"
+#include "replay/limits.hpp"
 #include "replay/placement.hpp"
 #include "replay/plan.hpp"
 
@@ -16,7 +17,8 @@ namespace {
 constexpr u64 kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtGrowsDown = 0x01000000;
 constexpr u64 kMapShared = 1, kMapType = 0xf, kMapFixed = 0x10, kMapGrowsDown = 0x100,
               kMapDenyWrite = 0x800, kMapLocked = 0x2000, kMapNoReserve = 0x4000,
-              kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
+              kMapStack = 0x20000, kMapSync = 0x80000, kMapFixedNoReplace = 0x100000;
+constexpr u64 kMapPrivate = 2, kMapDroppable = 8;  // of kMapType
 constexpr u64 kMclCurrent = 1, kMclFuture = 2, kMclOnFault = 4;
 
 constexpr VmFlags prot_bits(u64 prot) {
@@ -45,7 +47,22 @@ void CallCheck::step(const svma_op& op, svma_verdict& verdict) {
     compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, SVMA_CORE_NO_VMA, op.args[0]);
   }
   call_.state |= kStepped;
-  call_.cursor = op.args[1];
+  call_.cursor = repeats_step(op) ? op.args[0] : op.args[1];
+}
+
+// Where its VMA stays apart from the one below because it must not go.
+bool CallCheck::repeats_step(const svma_op& op) const {
+  if (!semantics_.given_up_merge_repeats_step || is_uffd()) return false;
+  const Vma* const vma = space_.find_vma(VirtAddr(op.args[0]));
+  if (vma == nullptr || vma->attrs.vm_flags == op.args[2]) return false;
+  VmaAttrs attrs = vma->attrs;
+  attrs.vm_flags = op.args[2];
+  if (op.kind == SVMA_CORE_MPROTECT) {
+    attrs.vm_flags = mprotect_accounts(semantics_, *vma, op.args[2]);
+  } else if (vma->has(kNeverLocked) || op.vma.lock_exempt) {
+    return false;
+  }
+  return space_.only_close_forbids_merge_below({VirtAddr(op.args[0]), VirtAddr(op.args[1])}, attrs);
 }
 
 // Where the call begins, once the lock is held.
@@ -120,7 +137,7 @@ CallCheck::State CallCheck::next_uffd_step(Step& step) const {
   VmFlags wanted = 0;
   if (call_.args[2] & 1) wanted |= kVmUffdMissing;
   if (call_.args[2] & 2) wanted |= kVmUffdWp;
-  if (call_.args[2] & 4) wanted |= kVmUffdMinor;
+  if (call_.args[2] & 4) wanted |= semantics_.uffd_minor();
   VirtAddr cursor(call_.cursor);
   if (call_.state & kStepped) {
     const Vma* const last = space_.find_vma(cursor - 1);
@@ -136,7 +153,7 @@ CallCheck::State CallCheck::next_uffd_step(Step& step) const {
     if (call_.passed != 0 && vma->vm_start.value() == call_.passed) continue;
     step.range = {vma->vm_start > cursor ? vma->vm_start : cursor,
                   vma->vm_end < end ? vma->vm_end : end};
-    step.vm_flags = (vma->attrs.vm_flags & ~kVmUffdFlags) | (registers ? wanted : 0);
+    step.vm_flags = (vma->attrs.vm_flags & ~semantics_.uffd_flags()) | (registers ? wanted : 0);
     step.uffd_ctx = registers ? call_.args[3] : 0;
     return kStopped;
   }
@@ -243,7 +260,10 @@ VmFlags CallCheck::mmap_flags(VmFlags& unknown) const {
   if ((flags & kMapDenyWrite) && semantics_.mmap_keeps_denywrite) vm_flags |= kVmDenyWrite;
   if (flags & kMapLocked) vm_flags |= kVmLocked;
   if (flags & kMapSync) vm_flags |= kVmSync;
-  if ((flags & kMapType) != 2) {  // not MAP_PRIVATE
+  if ((flags & kMapStack) && semantics_.mmap_stack_without_huge_pages) vm_flags |= kVmNoHugePage;
+  if (is_droppable()) {
+    vm_flags |= kVmDroppable | kVmNoReserve | kVmWipeOnFork | kVmDontDump;
+  } else if ((flags & kMapType) != kMapPrivate) {
     vm_flags |= kVmShared | kVmMayShare;
     if ((file & SVMA_FILE_THERE) && !(file & SVMA_FILE_WRITABLE)) {
       vm_flags &= ~(kVmMayWrite | kVmShared);
@@ -259,6 +279,10 @@ VmFlags CallCheck::mmap_flags(VmFlags& unknown) const {
   return vm_flags;
 }
 
+bool CallCheck::is_droppable() const {
+  return semantics_.mmap_knows_droppable && (call_.args[3] & kMapType) == kMapDroppable;
+}
+
 // A fixed address is taken as it is; a free hint, too; else it is what the last search found. A
 // file may have its own idea.
 bool CallCheck::predicts_address(const svma_op& op, u64& address) const {
@@ -269,15 +293,17 @@ bool CallCheck::predicts_address(const svma_op& op, u64& address) const {
     address = hint;
     return true;
   }
-  const bool shared = (flags & kMapType) != 2;
+  const bool shared = (flags & kMapType) != kMapPrivate && !is_droppable();
   if (shared || (call_.args[6] & SVMA_FILE_OWN_SEARCH)) return false;
   u64 at = hint & kPageMask;
   if (at != 0 && at < call_.args[7]) at = page_align(call_.args[7]);
-  if (at != 0 && Placement(call_.placement).takes_hint(space_, at, length, flags)) {
+  const Placement placement(semantics_, call_.placement);
+  if (at != 0 && placement.takes_hint(space_, at, length, flags)) {
     address = at;
     return true;
   }
-  address = call_.searched;
+  const u64 offset = (call_.args[6] & SVMA_FILE_THERE) ? call_.args[4] << kPageShift : 0;
+  address = at == 0 ? placement.place_unhinted(call_, length, offset) : call_.searched;
   return at != 0 || call_.searched != 0;
 }
 

@@ -58,9 +58,11 @@ class CallCheck {
 
   void mmap_step(const svma_op& op, svma_verdict& verdict);
   VmFlags mmap_flags(VmFlags& unknown) const;
+  bool is_droppable() const;
   bool predicts_address(const svma_op& op, u64& address) const;
   void munmap_step(const svma_op& op, svma_verdict& verdict) const;
   void begin_range();
+  bool repeats_step(const svma_op& op) const;
   State next_step(Step& step);
   State next_uffd_step(Step& step) const;
   bool is_uffd() const;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "abi/core_api.h"
+#include "replay/semantics.hpp"
 #include "vma/accounting.hpp"
 
 namespace svma {
@@ -18,6 +19,19 @@ constexpr bool may_expand_vm(const Accounting& acct, const svma_rlimits& limits,
   const u64 data = acct.data_vm.value() + pages;
   if (data <= limits.data >> kPageShift) return true;
   return limits.data == 0 && data <= limits.data_max >> kPageShift;
+}
+
+// mm/mlock.c mlock_fixup(), and mm/internal.h vma_supports_mlock() since v6.12.
+constexpr VmFlags kNeverLocked = kVmSpecial | kVmHugetlb | kVmDroppable;
+
+// What mprotect_fixup() makes of the flags it is called with: VM_ACCOUNT follows VM_WRITE.
+inline VmFlags mprotect_accounts(const Semantics& semantics, const Vma& vma, VmFlags flags) {
+  if (flags & kVmWrite) {
+    const bool counted = vma.has(kVmAccount | kVmWrite | kVmHugetlb | kVmShared | kVmNoReserve);
+    return counted ? flags : flags | kVmAccount;
+  }
+  const bool unfaulted = vma.attrs.anonymous && vma.attrs.anon_vma == 0;
+  return unfaulted && semantics.mprotect_drops_account ? flags & ~kVmAccount : flags;
 }
 
 }  // namespace svma

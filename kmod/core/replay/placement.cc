@@ -11,14 +11,15 @@
 namespace svma {
 namespace {
 
-constexpr u64 kMap32Bit = 0x40;
+constexpr u64 kMap32Bit = 0x40, kMapAbove4G = 0x80;
 constexpr u64 kMap32BitLow = 0x40000000, kMap32BitHigh = 0x80000000, kMap32BitRandom = 0x02000000;
 
 // The highest user address below which mmap() stays unless it is asked for more: 47 bits.
 constexpr u64 kDefaultMapWindow = (u64{1} << 47) - kPageSize;
 
 // Only hugetlb_get_unmapped_area() aligns as much; align_va_addr= stays below 64 KiB.
-constexpr u64 kHugeAlignMask = (u64{2} << 20) - kPageSize;
+constexpr u64 kHugePage = u64{2} << 20;
+constexpr u64 kHugeAlignMask = kHugePage - kPageSize;
 
 }  // namespace
 
@@ -44,6 +45,10 @@ void Placement::check_limits(const svma_op& search, const svma_call* call,
   const bool low_only = mmap && !huge && low_2gb(call->args[3]);
   const u64 low = search.args[1];
   AddrRange expected = {VirtAddr(kPageSize), VirtAddr(facts_.base)};
+  if (mmap && !huge && semantics_.mmap_knows_above_4g && (call->args[3] & kMapAbove4G) &&
+      !has(SVMA_PLACEMENT_COMPAT)) {
+    expected.start = VirtAddr(u64{1} << 32);
+  }
   if (low_only) {
     expected = {VirtAddr(kMap32BitLow), VirtAddr(kMap32BitHigh)};
     if (has(SVMA_PLACEMENT_RANDOM) && low > kMap32BitLow && low < kMap32BitLow + kMap32BitRandom) {
@@ -58,6 +63,16 @@ void Placement::check_limits(const svma_op& search, const svma_call* call,
   if (search.args[5] != 0) compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, topdown, true);
   compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, expected.start.value(), low);
   compare_value(verdict, SVMA_CORE_FIELD_ARGUMENT, expected.end.value(), search.args[2]);
+}
+
+// mm/huge_memory.c __thp_get_unmapped_area(). When there is no room for one huge page more, there
+// is another search, for the length alone.
+u64 Placement::place_unhinted(const svma_call& call, u64 length, u64 offset) const {
+  const bool padded = semantics_.places_at_huge_pages && (length & (kHugePage - 1)) == 0 &&
+                      call.searched_length == length + kHugePage;
+  if (!padded || call.searched == 0) return call.searched;
+  const u64 up = (offset - call.searched) & (kHugePage - 1);
+  return call.searched + (has(SVMA_PLACEMENT_TOPDOWN) && up == 0 ? kHugePage : up);
 }
 
 // arch_get_unmapped_area_topdown() asks mmap_address_hint_valid(), by the size of the *task*;

@@ -18,13 +18,15 @@
 
 #include "abi/core_api.h"
 #include "base/types.hpp"
+#include "replay/semantics.hpp"
 #include "vma/address_space.hpp"
 
 namespace svma {
 
 class Placement {
  public:
-  explicit Placement(const svma_placement& facts) : facts_(facts) {}
+  Placement(const Semantics& semantics, const svma_placement& facts)
+      : semantics_(semantics), facts_(facts) {}
 
   // Compares the limits of a search (SVMA_CORE_SEARCH) with those it must have. `call`: the system
   // call inside which it happened, or NULL.
@@ -34,11 +36,20 @@ class Placement {
   // `map_flags`: MAP_ flags.
   bool takes_hint(const AddressSpace& space, u64 hint, u64 length, u64 map_flags) const;
 
+  // What becomes of the result of the last search of `call`, which was for a mapping of `length`
+  // bytes without a hint and without a search of its file's own. `offset`: in the file, bytes.
+  //
+  //     found by a search for one huge page more         v
+  //     huge pages                          |-------|-------|-------|-------|
+  //     the mapping                                         |-------|-------
+  u64 place_unhinted(const svma_call& call, u64 length, u64 offset) const;
+
  private:
   bool has(u32 flag) const { return (facts_.flags & flag) != 0; }
   bool low_2gb(u64 map_flags) const;
   AddrRange bottom_up(const svma_op& search) const;
 
+  const Semantics& semantics_;
   const svma_placement& facts_;
 };
 

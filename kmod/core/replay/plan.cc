@@ -58,7 +58,7 @@ void PlanCheck::note_step(const svma_op& op) {
       return;
     case SVMA_CORE_MBIND:
       if (const Vma* const vma = space_.find_vma(VirtAddr(op.args[3]))) {
-        call_.cursor = vma->vm_end.value();
+        call_.cursor = (rebinds(*vma, op) ? vma->vm_start : vma->vm_end).value();
       }
       return;
     default:

@@ -131,6 +131,7 @@ class PlanCheck {
   bool mbind_arguments_invalid() const;
   const Vma* first_bound(AddrRange range) const;
   const Vma* next_bound(AddrRange range) const;
+  bool rebinds(const Vma& vma, const svma_op& op) const;
   Plan next_of_mbind() const;
 
   const Semantics& semantics_;

@@ -44,9 +44,23 @@ const Vma* PlanCheck::first_bound(AddrRange range) const {
   return passed_over ? AddressSpace::next(vma) : vma;
 }
 
-// The one behind the last visited one, as that was before; it may have become part of it.
+// Whether it comes to `vma` once more: see Semantics.
+bool PlanCheck::rebinds(const Vma& vma, const svma_op& op) const {
+  const u32 policy = static_cast<u32>(op.args[2]);
+  if (!semantics_.given_up_merge_repeats_step || vma.attrs.vm_policy == policy) return false;
+  const AddrRange range = bound_range();
+  VmaAttrs attrs = vma.attrs;
+  attrs.vm_policy = policy;
+  return range.contains(vma.range()) && space_.only_close_forbids_merge_below(vma.range(), attrs);
+}
+
+// The one behind the last visited one, as that was before, or as it has become by merging.
 const Vma* PlanCheck::next_bound(AddrRange range) const {
-  const VirtAddr behind(call_.cursor);
+  VirtAddr behind(call_.cursor);
+  const Vma* const last = space_.find_vma(behind - 1);
+  if (!semantics_.mbind_revisits_merged && last != nullptr && last->vm_start < behind) {
+    behind = last->vm_end;
+  }
   if (behind >= range.end || mutated(Mutation::mbind_call_stops)) return nullptr;
   return space_.find_vma(behind);
 }

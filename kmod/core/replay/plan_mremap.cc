@@ -64,6 +64,7 @@ Plan PlanCheck::next_of_mremap() const {
   if (!mremap_arguments_valid()) return Plan::ends(-kEINVAL);
   const Vma* const vma = mremap_vma();
   if (vma == nullptr && semantics_.mremap_moves_hugetlb) return Plan::ends(-kEFAULT);
+  if (vma != nullptr && vma->has(kVmSealed)) return Plan::ends(-kEPERM);
   Lengths lengths;
   if (!mremap_lengths(vma, lengths)) return Plan::ends(-kEINVAL);
   if (call_.args[kMremapFlags] & (kMremapFixed | kMremapDontUnmap)) return mremap_to(vma, lengths);
@@ -176,9 +177,9 @@ void PlanCheck::decide_growth(const Lengths& lengths) {
   const u64 addr = call_.args[kMremapAddr];
   if (lengths.before == vma->vm_end.value() - addr &&
       expandable(*vma, lengths.after - lengths.before)) {
-    // vma_merge() refuses special VMAs; one with vm_ops->close grows without it.
-    const bool merges =
-        !semantics_.mremap_growth_merges || !vma->has(kVmSpecial) || vma->attrs.has_close;
+    // vma_merge() refuses special VMAs; one with vm_ops->close may grow without it.
+    const bool alone = vma->attrs.has_close && !semantics_.close_forbids_removal_only;
+    const bool merges = !semantics_.mremap_growth_merges || !vma->has(kVmSpecial) || alone;
     call_.expected = merges ? static_cast<i64>(addr) : -kENOMEM;
     if (merges) call_.state |= kRefusable;  // for want of memory
   } else if (call_.args[kMremapFlags] & kMremapMayMove) {
@@ -192,13 +193,13 @@ void PlanCheck::decide_growth(const Lengths& lengths) {
 Plan PlanCheck::move(const Vma& vma, const Lengths& lengths) const {
   const u64 flags = call_.args[kMremapFlags];
   const u64 hint = (flags & kMremapDontUnmap) ? call_.args[kMremapNewAddr] : 0;
-  u64 target = call_.searched;
+  const Placement placement(semantics_, call_.placement);
+  u64 target = hint == 0 ? placement.place_unhinted(call_, lengths.after, 0) : call_.searched;
   if (flags & kMremapFixed) {
     target = call_.args[kMremapNewAddr];
   } else if (vma.attrs.file != 0 || vma.has(kVmMayShare)) {
     target = 0;
-  } else if (hint != 0 &&
-             Placement(call_.placement).takes_hint(space_, hint, lengths.after, /*map_flags=*/0)) {
+  } else if (hint != 0 && placement.takes_hint(space_, hint, lengths.after, /*map_flags=*/0)) {
     target = hint;
   }
   Plan plan = Plan::does(SVMA_CORE_MREMAP_MOVE, vma.vm_start.value(), call_.args[kMremapAddr],

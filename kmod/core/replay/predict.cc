@@ -66,8 +66,9 @@ bool is_plausible(const svma_op& op) {
     case SVMA_CORE_MLOCK:
     case SVMA_CORE_MODIFY:
       return is_user_range(args[0], args[1]);
-    case SVMA_CORE_MADVISE:  // both reach as far as the caller said, mapped or not
+    case SVMA_CORE_MADVISE:  // these reach as far as the caller said, mapped or not
     case SVMA_CORE_MBIND:
+    case SVMA_CORE_MSEAL:
       return is_range(args[0], args[1]);
     case SVMA_CORE_MREMAP_MOVE:  // a length of 0 doubles a shared mapping
       return is_user_extent(args[4], args[3]) &&
@@ -108,8 +109,12 @@ Status Predictor::apply(const svma_op& op, Touched& touched) {
       return madvise(op, touched);
     case SVMA_CORE_MBIND:
       return mbind(op, touched);
+    case SVMA_CORE_MSEAL:
+      return mseal(op, touched);
     case SVMA_CORE_CLEAR_REFS:
       return clear_refs(touched);
+    case SVMA_CORE_OTHER:
+      return offer_all_to_ksm(op, touched);
     case SVMA_CORE_STACK_GROWTH:
       return stack_growth(op, touched);
     case SVMA_CORE_INSERT:
@@ -153,6 +158,7 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   if (vma == nullptr) {
     const bool shared_anon = attrs.file == 0 && (attrs.vm_flags & kVmShared);
     vma = map_new(range, attrs, shared_anon, reserve);
+    if (op.args[4] != 0) offer_to_ksm(*vma);
     account = vma->attrs.vm_flags;
   }
 
@@ -160,7 +166,7 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   space_.vm_stat_account(account, pages);
   if (mutated(Mutation::mmap_total_vm)) space_.acct().total_vm += PageCount(1);
   if (account & kVmLocked) {
-    if ((account & (kVmSpecial | kVmHugetlb)) || op.vma.lock_exempt) {
+    if ((account & kNeverLocked) || op.vma.lock_exempt) {
       vma->attrs.vm_flags &= ~kVmLockedMask;
     } else {
       account_locked(account, pages);
@@ -198,10 +204,23 @@ void Predictor::explain_failure(const svma_op& op, bool within_limits) {
 }
 
 // A failed mmap_region() has done nothing, or has unmapped its range already: limits are asked
-// before that, overcommit and drivers after.
+// before that, overcommit and drivers after. Where the range is cut out first, limits and
+// overcommit leave it at that, and drivers are asked after unmapping.
 Status Predictor::mmap_failed(const svma_op& op, AddrRange range, VmaReserve& reserve) {
   if (op.steps & SVMA_STEP_UNMAPPED) return space_.do_munmap(range, reserve, ~0u);
+  if (semantics_.mmap_cuts_first && (op.steps & SVMA_STEP_CUT)) return cut_out(range, reserve);
   if (op.steps & SVMA_STEP_UNMAP_FAILED) return unmap_halfway(range, op.map_count_limit, reserve);
+  return kOk;
+}
+
+// Splits at both ends of `range`, where a VMA reaches across.
+Status Predictor::cut_out(AddrRange range, VmaReserve& reserve) {
+  const VirtAddr ends[] = {range.start, range.end};
+  for (const VirtAddr at : ends) {
+    Vma* const vma = space_.find_vma(at);
+    if (vma == nullptr || vma->vm_start >= at) continue;
+    if (Status s = space_.split_vma(vma, at, SplitSide::kNewAbove, reserve); !s.ok()) return s;
+  }
   return kOk;
 }
 
@@ -262,17 +281,19 @@ Vma* Predictor::expand_neighbour(AddrRange range, const VmaAttrs& attrs) {
 }
 
 Vma* Predictor::map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaReserve& reserve) {
-  const VmFlags asked = attrs.vm_flags;
+  VmaAttrs asked = attrs;
   if (attrs.file != 0 || shared_anon) {
     count_fact(shared_anon ? Fact::kSharedAnon : Fact::kDriver);
     take_driver_attrs(range, attrs);
   }
   // A driver that changed the flags may have made the range fit its neighbour after all.
-  if (attrs.file != 0 && !shared_anon && attrs.vm_flags != asked) {
+  if (attrs.file != 0 && !shared_anon && attrs.vm_flags != asked.vm_flags) {
     Vma* prev = nullptr;
     space_.find_vma_prev(range.start, &prev);
+    asked.vm_flags = attrs.vm_flags;
+    const VmaAttrs& wanted = semantics_.mmap_remerges_as_asked ? asked : attrs;
     if (prev != nullptr) {
-      if (Vma* merged = space_.vma_merge(prev, range, attrs)) return merged;
+      if (Vma* merged = space_.vma_merge(prev, range, wanted)) return merged;
     }
   }
   Vma* vma = reserve.take();
@@ -333,13 +354,19 @@ Status Predictor::munmap(const svma_op& op, Touched& touched) {
   return done;
 }
 
-// Why the layout itself forbids to unmap `range`: too many VMAs, or one that can't be cut there.
+// Why the layout itself forbids to unmap `range`: too many VMAs, one that is sealed, or one that
+// can't be cut there.
 Status Predictor::unmap_refusal(AddrRange range, u32 map_count_limit) const {
   if (space_.munmap_needs_more_maps(range, map_count_limit)) return Status::error(kENOMEM);
   const Vma* const first = space_.find_vma_intersection(range);
   const Vma* const last = space_.find_vma(range.end - 1);
-  if (first != nullptr && first->vm_start < range.start && !first->may_split(range.start)) {
-    return Status::error(kEINVAL);
+  if (first != nullptr && first->vm_start < range.start) {
+    if (first->has(kVmSealed)) return Status::error(kEPERM);
+    if (!first->may_split(range.start)) return Status::error(kEINVAL);
+  }
+  for (const Vma* vma = first; vma != nullptr && vma->vm_start < range.end;
+       vma = AddressSpace::next(vma)) {
+    if (vma->has(kVmSealed)) return Status::error(kEPERM);
   }
   if (last != nullptr && last->vm_start < range.end && range.end < last->vm_end &&
       !last->may_split(range.end)) {
@@ -352,7 +379,8 @@ Status Predictor::unmap_refusal(AddrRange range, u32 map_count_limit) const {
 Status Predictor::unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve) {
   if (space_.munmap_needs_more_maps(range, map_count_limit)) return kOk;
   Vma* const first = space_.find_vma_intersection(range);
-  if (first == nullptr || first->vm_start >= range.start || !first->may_split(range.start)) {
+  if (first == nullptr || first->vm_start >= range.start || first->has(kVmSealed) ||
+      !first->may_split(range.start)) {
     return kOk;
   }
   return space_.split_vma(first, range.start, SplitSide::kNewAbove, reserve);
@@ -391,6 +419,7 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
       return kOk;  // something is mapped there that the shadow should not have: the comparison
                    // tells
     }
+    if (op.args[4] != 0) offer_to_ksm(*vma);
   }
   space_.acct().total_vm += range.pages();
   if (!mutated(Mutation::brk_data_vm)) space_.acct().data_vm += range.pages();
@@ -446,7 +475,8 @@ Result<Vma*> Predictor::change(const Change& change, VmaReserve& reserve) {
     return s;
   }
   if (change.kernel_failed) return vma;
-  vma->attrs.vm_flags = change.vm_flags;
+  const VmFlags left = change.leaves_soft_dirty ? kVmSoftDirty : 0;
+  vma->attrs.vm_flags = (change.vm_flags & ~left) | (vma->attrs.vm_flags & left);
   if (change.others) {
     vma->attrs.uffd_ctx = attrs.uffd_ctx;
     vma->attrs.vm_policy = attrs.vm_policy;
@@ -497,6 +527,11 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
 
   const Vma* vma = space_.find_vma(range.start);
   if (vma == nullptr) return kOk;
+  if (vma->has(kVmSealed)) {
+    compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(-kEPERM),
+                  static_cast<u64>(op.result));
+    return kOk;
+  }
   const VmFlags old_flags = vma->attrs.vm_flags;
   VmFlags flags = op.args[2];
   if (flags != old_flags) {
@@ -509,11 +544,9 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
       return kOk;
     }
     judge_limits(op, within_limits);
-    if ((flags & kVmWrite) &&
-        !(old_flags & (kVmAccount | kVmWrite | kVmHugetlb | kVmShared | kVmNoReserve)) &&
-        !mutated(Mutation::mprotect_no_account)) {
-      flags |= kVmAccount;
-    }
+    const VmFlags given = flags;
+    flags = mprotect_accounts(semantics_, *vma, flags);
+    if (mutated(Mutation::mprotect_no_account)) flags &= given;
     const Result<Vma*> changed = change({.range = range,
                                          .vm_flags = flags,
                                          .others = false,
@@ -522,7 +555,8 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
                                          .anon_name = 0,
                                          .map_count_limit = op.map_count_limit,
                                          .kernel_failed = op.result < 0,
-                                         .at_vma_pgoff = false},
+                                         .at_vma_pgoff = false,
+                                         .leaves_soft_dirty = false},
                                         reserve);
     if (!changed.ok() || op.result < 0) return kOk;
     if (mutated(Mutation::mprotect_wrong_account)) return kOk;
@@ -544,8 +578,7 @@ Status Predictor::mlock(const svma_op& op, Touched& touched) {
   if (vma == nullptr) return kOk;
   const VmFlags old_flags = vma->attrs.vm_flags;
   const VmFlags flags = op.args[2];
-  if (flags == old_flags || (old_flags & (kVmSpecial | kVmHugetlb)) || op.vma.lock_exempt)
-    return kOk;
+  if (flags == old_flags || (old_flags & kNeverLocked) || op.vma.lock_exempt) return kOk;
 
   const Result<Vma*> changed = change({.range = range,
                                        .vm_flags = flags,
@@ -555,7 +588,8 @@ Status Predictor::mlock(const svma_op& op, Touched& touched) {
                                        .anon_name = 0,
                                        .map_count_limit = op.map_count_limit,
                                        .kernel_failed = op.result < 0,
-                                       .at_vma_pgoff = false},
+                                       .at_vma_pgoff = false,
+                                       .leaves_soft_dirty = false},
                                       reserve);
   if (!changed.ok() || op.result < 0) return kOk;
   i64 pages = static_cast<i64>(range.pages().value());
@@ -576,7 +610,7 @@ Status Predictor::modify(const svma_op& op, Touched& touched) {
   VmaReserve reserve;
   if (Status s = reserve.fill(2); !s.ok()) return s;
   VmFlags flags = op.args[2];
-  if (mutated(Mutation::uffd_keeps_flags)) flags &= ~kVmUffdFlags;
+  if (mutated(Mutation::uffd_keeps_flags)) flags &= ~semantics_.uffd_flags();
   (void)change({.range = range,
                 .vm_flags = flags,
                 .others = true,
@@ -585,7 +619,8 @@ Status Predictor::modify(const svma_op& op, Touched& touched) {
                 .anon_name = static_cast<u32>(op.args[5]),
                 .map_count_limit = op.map_count_limit,
                 .kernel_failed = false,
-                .at_vma_pgoff = semantics_.uffd_merges_at_vma_pgoff},
+                .at_vma_pgoff = semantics_.uffd_merges_at_vma_pgoff,
+                .leaves_soft_dirty = semantics_.uffd_leaves_soft_dirty},
                reserve);
   return kOk;
 }
@@ -607,6 +642,10 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
       count_fact(Fact::kFailure);
       break;
     }
+    if (seal_depends_on_key(*vma, static_cast<i32>(op.args[2]))) {
+      count_fact(Fact::kResource);
+      return Status::error(kEOPNOTSUPP);
+    }
     if (!advised_flags(*vma, static_cast<i32>(op.args[2]), flags).ok()) break;
     if (mutated(Mutation::madvise_wrong_flag)) flags |= kVmDontDump;
     left.start = vma->vm_end;
@@ -621,7 +660,8 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
                                          .anon_name = 0,
                                          .map_count_limit = op.map_count_limit,
                                          .kernel_failed = false,
-                                         .at_vma_pgoff = false},
+                                         .at_vma_pgoff = false,
+                                         .leaves_soft_dirty = false},
                                         reserve);
     if (!changed.ok()) break;  // too many VMAs
     if ((*changed)->vm_end > left.start) left.start = (*changed)->vm_end;
@@ -669,8 +709,37 @@ Result<Vma*> Predictor::bind(const svma_op& op, Vma& vma, AddrRange part, VmaRes
                  .anon_name = vma.attrs.anon_name,
                  .map_count_limit = op.map_count_limit,
                  .kernel_failed = op.result < 0,
-                 .at_vma_pgoff = false},
+                 .at_vma_pgoff = false,
+                 .leaves_soft_dirty = true},
                 reserve);
+}
+
+// mm/mseal.c do_mseal(): a hole forbids all, else one VMA after another is sealed.
+Status Predictor::mseal(const svma_op& op, Touched& touched) {
+  const AddrRange range{VirtAddr(op.args[0]), VirtAddr(op.args[1])};
+  touched.add(range);
+  if (space_.count_vma_pages_range(range) != range.pages()) return kOk;
+  for (VirtAddr at = range.start; at < range.end;) {
+    const Vma* const vma = space_.find_vma(at);
+    const AddrRange part = part_of(*vma, {at, range.end});
+    at = part.end;
+    if (vma->has(kVmSealed)) continue;
+    VmaReserve reserve;
+    if (Status s = reserve.fill(2); !s.ok()) return s;
+    const Result<Vma*> sealed = change({.range = part,
+                                        .vm_flags = vma->attrs.vm_flags | kVmSealed,
+                                        .others = false,
+                                        .uffd_ctx = 0,
+                                        .vm_policy = 0,
+                                        .anon_name = 0,
+                                        .map_count_limit = op.map_count_limit,
+                                        .kernel_failed = false,
+                                        .at_vma_pgoff = false,
+                                        .leaves_soft_dirty = true},
+                                       reserve);
+    if (!sealed.ok()) break;  // too many VMAs
+  }
+  return kOk;
 }
 
 // fs/proc/task_mmu.c clear_refs_write() with "4".
@@ -678,6 +747,23 @@ Status Predictor::clear_refs(Touched& touched) {
   touched.add({VirtAddr(0), VirtAddr(~u64{0})});
   for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
     vma->attrs.vm_flags &= ~kVmSoftDirty;
+  }
+  return kOk;
+}
+
+// mm/ksm.c ksm_enable_merge_any() and ksm_disable_merge_any(). What can't be taken back from KSM is
+// offered again.
+Status Predictor::offer_all_to_ksm(const svma_op& op, Touched& touched) {
+  const bool offer = op.args[0] != 0, was_offered = op.args[1] != 0;
+  touched.add({VirtAddr(0), VirtAddr(~u64{0})});
+  if (op.result != 0) count_fact(Fact::kFailure);
+  if (offer == was_offered || (offer && op.result != 0)) return kOk;
+  for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    if (offer || op.result != 0) {
+      offer_to_ksm(*vma);
+    } else {
+      vma->attrs.vm_flags &= ~kVmMergeable;
+    }
   }
   return kOk;
 }
@@ -704,7 +790,7 @@ void Predictor::prepare_userfaultfd(Vma* copy) {
   count_fact(Fact::kRemapEvent);
   if (svma_os_live_find(mm_, copy->vm_start.value(), &live) != 0 || live.uffd_ctx != 0) return;
   copy->attrs.uffd_ctx = 0;
-  copy->attrs.vm_flags &= ~kVmUffdFlags;
+  copy->attrs.vm_flags &= ~semantics_.uffd_flags();
 }
 
 // mm/mremap.c move_vma(): copy, then unmap the source or, with MREMAP_DONTUNMAP, leave it empty.
@@ -735,8 +821,10 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   }
   const PageOffset pgoff =
       mutated(Mutation::mremap_wrong_pgoff) ? vma->attrs.vm_pgoff : pgoff_at(*vma, from.start);
-  const CopyRequest request{
-      .to = to, .pgoff = pgoff, .keep_source = dontunmap && semantics_.dontunmap_isolates_source};
+  const CopyRequest request{.to = to,
+                            .pgoff = pgoff,
+                            .keep_source = dontunmap && semantics_.dontunmap_isolates_source,
+                            .merges_beyond_source = semantics_.dontunmap_merges_beyond};
   const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);
@@ -788,8 +876,8 @@ void Predictor::leave_source(Vma* vma, const Vma* copy, AddrRange from) {
 }
 
 // mm/mremap.c: growing where it is. vma_merge() on the extension grows the VMA and may swallow the
-// next; a VMA with vm_ops->close, which never merges, is grown by itself, as are all in kernels
-// that do not try.
+// next; a VMA with vm_ops->close, where that forbids all merging, is grown by itself, as are all in
+// kernels that do not try.
 Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
   const VirtAddr addr(op.args[0]);
   Vma* vma = space_.find_vma(addr);
@@ -811,7 +899,8 @@ Status Predictor::mremap_expand(const svma_op& op, Touched& touched) {
 
   VmaAttrs attrs = vma->attrs;
   attrs.vm_pgoff = pgoff_at(*vma, vma->vm_end);
-  if (vma->attrs.has_close || !semantics_.mremap_growth_merges) {
+  const bool never_merges = vma->attrs.has_close && !semantics_.close_forbids_removal_only;
+  if (never_merges || !semantics_.mremap_growth_merges) {
     space_.vma_expand(vma, {vma->vm_start, end}, vma->attrs.vm_pgoff, nullptr);
   } else {
     vma = space_.vma_merge(vma, extension, attrs);

@@ -38,7 +38,8 @@ class Predictor {
     u32 anon_name;
     u32 map_count_limit;
     bool kernel_failed;
-    bool at_vma_pgoff;  // vma_merge() gets the vm_pgoff of the whole VMA
+    bool at_vma_pgoff;       // vma_merge() gets the vm_pgoff of the whole VMA
+    bool leaves_soft_dirty;  // VM_SOFTDIRTY of a merged VMA stays what it is
   };
 
   Status mmap(const svma_op& op, Touched& touched);
@@ -53,8 +54,10 @@ class Predictor {
   Status modify(const svma_op& op, Touched& touched);
   Status madvise(const svma_op& op, Touched& touched);
   Status mbind(const svma_op& op, Touched& touched);
+  Status mseal(const svma_op& op, Touched& touched);
   Result<Vma*> bind(const svma_op& op, Vma& vma, AddrRange part, VmaReserve& reserve);
   Status clear_refs(Touched& touched);
+  Status offer_all_to_ksm(const svma_op& op, Touched& touched);
   Status mremap_move(const svma_op& op, Touched& touched);
   Status mremap_expand(const svma_op& op, Touched& touched);
   Status stack_growth(const svma_op& op, Touched& touched);
@@ -72,6 +75,7 @@ class Predictor {
   Status split_around(Vma* vma, const Change& change, VmaReserve& reserve);
   Status split_within_limit(Vma* vma, VirtAddr addr, SplitSide side, u32 limit,
                             VmaReserve& reserve);
+  Status cut_out(AddrRange range, VmaReserve& reserve);
   Status unmap_refusal(AddrRange range, u32 map_count_limit) const;
   Status unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve);
   void prepare_userfaultfd(Vma* copy);

@@ -20,10 +20,65 @@ struct Semantics {
   // v6.1, 7964cf8caa4d "mm: remove vmacache".
   bool has_vmacache;
 
-  // mmap_region() tries to grow a neighbour with vma_expand() and only neighbours without a
-  // mempolicy take part; before, it called vma_merge(), which compares policies. v6.1, 4dd1b84140c1
-  // "mm/mmap: use advanced maple tree API for mmap_region()".
+  // A search stays above vm.mmap_min_addr, whatever its lower limit. v6.4, 6b008640db73 "mm: move
+  // 'mmap_min_addr' logic from callers into vm_unmapped_area()".
+  bool search_minds_min_addr;
+
+  // A search between limits that are less than its length apart finds nothing; in 6.1
+  // mas_empty_area_rev() may still answer with room below the lower limit, if nothing is mapped
+  // above. lib/maple_tree.c mas_empty_area_rev() in v6.12.
+  bool search_measures_limits;
+
+  // Without a hint, what is as long as huge pages, and has no file with a search of its own, is
+  // placed at the boundary of one: room for one huge page more is looked for first. v6.7,
+  // efa7df3e3bb5 "mm: align larger anonymous mappings on THP boundaries", and for such lengths only
+  // since v6.12, d4148aeab412 "mm, mmap: limit THP alignment of anonymous mappings to PMD-aligned
+  // sizes".
+  bool places_at_huge_pages;
+
+  // vm_ops->close forbids a merge only where a VMA that has it would go; before, whenever a
+  // neighbour had it. v6.12, 01c373e9a5ce "mm: rework vm_ops->close() handling on VMA merge".
+  bool close_forbids_removal_only;
+
+  // A merge with the VMA below that is given up because the VMA itself would go, and has
+  // vm_ops->close, leaves the iterator at the one below: mprotect(), mlock(), mlockall() and
+  // mbind() come to the same VMA once more, where nothing is left to do. mm/vma.c
+  // vma_merge_existing_range() in v6.12.
+  bool given_up_merge_repeats_step;
+
+  // mmap_region() tries to grow a neighbour with vma_expand() and asks the VMA below whether it
+  // goes with the anon_vma of the one above; before and after, it called vma_merge() or
+  // vma_merge_new_range(), which ask each side alone first. From v6.1, 4dd1b84140c1 "mm/mmap: use
+  // advanced maple tree API for mmap_region()", until v6.12, cacded5e42b9 "mm: avoid using
+  // vma_merge() for new VMAs".
   bool mmap_expands_neighbours;
+
+  // mmap_region() cuts the VMAs at both ends of a fixed mapping before limits and overcommit are
+  // asked, and what they refuse stays mapped, but cut; before, limits were asked first and
+  // overcommit after the range was unmapped. v6.12, f8d112a4e657 "mm/mmap: avoid zeroing vma tree
+  // in mmap_region()" and 4f87153e82c4 "mm: change failure of MAP_FIXED to restoring the gap on
+  // failure".
+  bool mmap_cuts_first;
+
+  // When a driver has changed vm_flags, mmap_region() tries to merge once more, with the file and
+  // offset of the call; before, with those the driver may have put into the VMA. v6.12,
+  // cacded5e42b9 as above.
+  bool mmap_remerges_as_asked;
+
+  // MAP_STACK keeps huge pages away. v6.7, c4608d1bf7c6 "mm: mmap: map MAP_STACK to VM_NOHUGEPAGE".
+  bool mmap_stack_without_huge_pages;
+
+  // MAP_ABOVE4G moves the lower end of a search from the top down. v6.6, 29f890d1050f "x86/mm:
+  // Introduce MAP_ABOVE4G".
+  bool mmap_knows_above_4g;
+
+  // There is a third kind of mapping, MAP_DROPPABLE. v6.11, 9651fcedf7b9 "mm: add MAP_DROPPABLE for
+  // designating always lazily freeable mappings".
+  bool mmap_knows_droppable;
+
+  // mprotect() takes VM_ACCOUNT off a mapping that becomes read-only and has no anon_vma. v6.6,
+  // "mm/mprotect: allow unfaulted VMAs to be unaccounted on mprotect()".
+  bool mprotect_drops_account;
 
   // do_brk_flags() grows the VMA it was given and never joins the one above; before, vma_merge()
   // looked at both sides. v6.1, 2e7ce7d354f2 "mm/mmap: change do_brk_flags() to expand existing VMA
@@ -38,9 +93,10 @@ struct Semantics {
   // Until v5.15, 8d0920bde5eb "mm: remove VM_DENYWRITE".
   bool mmap_keeps_denywrite;
 
-  // mlockall() comes once more to a VMA that has just become part of a merged one above it; before,
-  // it went on behind the merged one. v6.1, 33108b05f39b "mm/mlock: use vma iterator and maple
-  // state instead of vma linked list".
+  // mlockall() comes once more to a VMA that has just become part of a merged one above it; before
+  // and after, it went on behind the merged one. From v6.1, 33108b05f39b "mm/mlock: use vma
+  // iterator and maple state instead of vma linked list", until v6.3, 37598f5a9d8b "mlock: convert
+  // mlock to vma iterator".
   bool mlockall_revisits_merged;
 
   // mremap() that grows a VMA where it is may join it with the one above; before, __vma_adjust()
@@ -65,25 +121,46 @@ struct Semantics {
   // in 6.1.192 (mm/mremap.c move_vma()).
   bool dontunmap_resets_pgoff;
 
+  // ... and may still merge with the VMA on the other side of its new place when that touches its
+  // source. v6.12, cacded5e42b9 "mm: avoid using vma_merge() for new VMAs", in which copy_vma()
+  // gets both neighbours.
+  bool dontunmap_merges_beyond;
+
   // MREMAP_DONTUNMAP of the middle of an accounted VMA marks the VMA above it VM_ACCOUNT, as if the
   // source had been split. An oversight of mm/mremap.c move_vma() in 5.10.262.
   bool dontunmap_accounts_next;
 
   // mbind() from within a VMA at address 0 passes over that VMA, for the same reason as the next
-  // one. v6.1, 66850be55e8e "mm/mempolicy: use vma iterator & maple state instead of vma linked
-  // list".
+  // one. From v6.1, 66850be55e8e "mm/mempolicy: use vma iterator & maple state instead of vma
+  // linked list", until v6.3, f10c2abcdac4 "mempolicy: convert to vma iterator".
   bool mbind_passes_vma_at_zero;
 
   // A range that begins with a VMA at address 0: userfaultfd_register() and
   // userfaultfd_unregister() pass over the second VMA of it, since mas_prev() at 0 leaves the
-  // iterator without a place and the mas_next() that should bring it back goes one too far. v6.1,
-  // 69dbe6daf104 "userfaultfd: use maple tree iterator to iterate VMAs".
+  // iterator without a place and the mas_next() that should bring it back goes one too far. From
+  // v6.1, 69dbe6daf104 "userfaultfd: use maple tree iterator to iterate VMAs", until v6.3,
+  // 11a9b90274f6 "userfaultfd: use vma iterator".
   bool uffd_passes_second_at_zero;
+
+  // mbind() comes once more to a VMA that has just become part of a merged one; after, it goes on
+  // behind the merged one. From v6.1 until v6.3, as above.
+  bool mbind_revisits_merged;
 
   // userfaultfd_register() and userfaultfd_unregister() hand the vm_pgoff of the whole VMA to
   // vma_merge(), also when the range begins inside it: such a range never merges. Until v6.4,
   // 5543d3c43c41 "mm/uffd: allow vma to merge as much as possible".
   bool uffd_merges_at_vma_pgoff;
+
+  // What userfaultfd changes about a merged VMA are its own flags alone; before, the VMA got those
+  // of the range, VM_SOFTDIRTY included. mm/userfaultfd.c userfaultfd_set_ctx() in v6.12.
+  bool uffd_leaves_soft_dirty;
+
+  // VM_UFFD_MINOR is bit 38, not 37, which is VM_SHADOW_STACK now. v6.6, fb47a799cc5c "mm: Move
+  // VM_UFFD_MINOR_BIT from 37 to 38".
+  bool uffd_minor_is_bit_38;
+
+  VmFlags uffd_minor() const { return uffd_minor_is_bit_38 ? kVmUffdMinor << 1 : kVmUffdMinor; }
+  VmFlags uffd_flags() const { return kVmUffdMissing | kVmUffdWp | uffd_minor(); }
 };
 
 // One choice of a profile, in words: its name above, its value, and where it comes from.

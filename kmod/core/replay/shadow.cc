@@ -166,7 +166,7 @@ Status Shadow::fork_from(const Shadow& parent) {
       continue;
     }
     svma_live_vma child = record_of(*from);
-    child.flags &= ~(kVmLockedMask | kVmUffdFlags);
+    child.flags &= ~(kVmLockedMask | semantics_->uffd_flags());
     if (mutated(Mutation::fork_keeps_locked)) child.flags |= flags & kVmLockedMask;
     child.uffd_ctx = 0;
     // The child gets an anon_vma of its own (anon_vma_fork()); which one is learnt by audit().
@@ -264,14 +264,28 @@ void Shadow::compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdic
   if (remembered != found) compare_value(verdict, SVMA_CORE_FIELD_LOOKUP, false, true);
 }
 
+Result<VirtAddr> Shadow::unmapped_area(UnmappedAreaInfo info, bool topdown, u64 min_addr) const {
+  if (semantics_->search_minds_min_addr && info.low_limit.value() < min_addr) {
+    info.low_limit = VirtAddr(min_addr);
+  }
+  const u64 length = info.length + info.align_mask + info.start_gap;
+  const u64 low = info.low_limit.value();
+  const u64 high = info.high_limit.value();
+  if (semantics_->search_measures_limits && length >= info.length &&
+      (low >= high || high - low < length)) {
+    return Status::error(kENOMEM);
+  }
+  return topdown ? space_.unmapped_area_topdown(info) : space_.unmapped_area(info);
+}
+
 u64 Shadow::search(const svma_op& op, svma_verdict& verdict) {
   const UnmappedAreaInfo info{.length = op.args[0],
                               .low_limit = VirtAddr(op.args[1]),
                               .high_limit = VirtAddr(op.args[2]),
                               .align_mask = op.args[3],
-                              .align_offset = op.args[4]};
-  const Result<VirtAddr> found =
-      op.args[5] != 0 ? space_.unmapped_area_topdown(info) : space_.unmapped_area(info);
+                              .align_offset = op.args[4],
+                              .start_gap = op.args[6]};
+  const Result<VirtAddr> found = unmapped_area(info, op.args[5] != 0, op.args[7]);
   u64 answer = found.ok() ? found->value() : 0;
   if (mutated(Mutation::search_off_by_one) && answer != 0) answer += kPageSize;
   compare_value(verdict, SVMA_CORE_FIELD_ADDRESS, answer,
@@ -318,7 +332,7 @@ void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
       if (live.anon_vma != 0) count_fact(verdict, Fact::kFork);
       if (live.uffd_ctx != 0) {
         vma->attrs.uffd_ctx = live.uffd_ctx;
-        vma->attrs.vm_flags |= live.flags & kVmUffdFlags;
+        vma->attrs.vm_flags |= live.flags & semantics_->uffd_flags();
         count_fact(verdict, Fact::kFork);
       }
     }
@@ -338,7 +352,7 @@ void Shadow::drop_undelivered_uffd(const void* mm, svma_verdict& verdict) {
     if (vma->attrs.uffd_ctx == 0) continue;
     if (svma_os_live_find(mm, vma->vm_start.value(), &live) != 0 || live.uffd_ctx != 0) continue;
     vma->attrs.uffd_ctx = 0;
-    vma->attrs.vm_flags &= ~kVmUffdFlags;
+    vma->attrs.vm_flags &= ~semantics_->uffd_flags();
     count_fact(verdict, Fact::kFork);
   }
 }

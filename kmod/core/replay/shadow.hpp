@@ -41,7 +41,10 @@ struct Touched;
 class Shadow {
  public:
   Shadow(const Semantics& semantics, u64 stack_guard_gap)
-      : semantics_(&semantics), space_(stack_guard_gap, semantics.gap_rule) {}
+      : semantics_(&semantics),
+        space_(stack_guard_gap, semantics.gap_rule,
+               semantics.close_forbids_removal_only ? CloseRule::kNeverRemoved
+                                                    : CloseRule::kNeverMerged) {}
   Shadow(const Shadow&) = delete;
   Shadow& operator=(const Shadow&) = delete;
 
@@ -58,6 +61,8 @@ class Shadow {
   void audit(const void* mm, bool take_facts, svma_verdict& verdict);
   // An address search. RETURNS: the shadow's own answer, 0 for -ENOMEM.
   u64 search(const svma_op& op, svma_verdict& verdict);
+  // vm_unmapped_area(). `min_addr`: vm.mmap_min_addr, bytes.
+  Result<VirtAddr> unmapped_area(UnmappedAreaInfo info, bool topdown, u64 min_addr) const;
   void note_anon_vma(const svma_live_vma& live);
   // Both of a child: userfaultfd took its context back; dup_mm() is through.
   void drop_undelivered_uffd(const void* mm, svma_verdict& verdict);

@@ -58,6 +58,7 @@ struct UnmappedAreaInfo {
   VirtAddr high_limit;  // exclusive
   u64 align_mask = 0;   // the address satisfies (addr & align_mask) == (align_offset & align_mask)
   u64 align_offset = 0;
+  u64 start_gap = 0;  // kept unmapped below the address; GapRule::kHoles only
 };
 
 // What of the page tables an unmapped range leaves to free: those that serve nothing outside of
@@ -71,9 +72,11 @@ struct PgtableBounds {
 
 // What copy_vma() is to do, see there.
 struct CopyRequest {
-  AddrRange to;              // free, not empty, page-aligned
-  PageOffset pgoff;          // of the first page that moves, where it is now
-  bool keep_source = false;  // MREMAP_DONTUNMAP
+  AddrRange to;                       // free, not empty, page-aligned
+  PageOffset pgoff;                   // of the first page that moves, where it is now
+  bool keep_source = false;           // MREMAP_DONTUNMAP
+  bool merges_beyond_source = false;  // ... and the copy of a VMA without anon_vma, which must not
+                                      // become one with it, may still merge on its other side
 };
 
 class AddressSpace {
@@ -82,10 +85,12 @@ class AddressSpace {
   using VmaList = List<Vma, &Vma::list>;
 
   constexpr AddressSpace() = default;
-  explicit constexpr AddressSpace(u64 stack_guard_gap, GapRule rule = GapRule::kLessGuardGap)
+  explicit constexpr AddressSpace(u64 stack_guard_gap, GapRule rule = GapRule::kLessGuardGap,
+                                  CloseRule close_rule = CloseRule::kNeverMerged)
       : tree_(GapAugment(rule == GapRule::kHoles ? 0 : stack_guard_gap)),
         stack_guard_gap_(stack_guard_gap),
-        gap_rule_(rule) {}
+        gap_rule_(rule),
+        close_rule_(close_rule) {}
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
   ~AddressSpace() { SVMA_DCHECK(list_.empty()); }
@@ -118,6 +123,7 @@ class AddressSpace {
   VirtAddr highest_vm_end() const { return VirtAddr(GapAugment::vm_end_gap(last())); }
   u64 stack_guard_gap() const { return stack_guard_gap_; }  // bytes
   GapRule gap_rule() const { return gap_rule_; }
+  CloseRule close_rule() const { return close_rule_; }
   // `vma` with the room into which a stack may grow.
   VirtAddr vm_start_gap(const Vma* vma) const {
     return VirtAddr(GapAugment(stack_guard_gap_).vm_start_gap(vma));
@@ -220,15 +226,22 @@ class AddressSpace {
   // --- merge -----------------------------------------------------------------------------------
 
   // What vma_merge() would do with the same arguments.
-  MergePlan plan_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs) const;
+  MergePlan plan_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs,
+                       const Vma* apart = nullptr) const;
 
   // Merges `range`, which has or is about to get `attrs`, with its neighbours, as vma_merge() in
   // v6.1. `prev` is the last VMA that starts below `range`, null if there is none. `range` is a
   // hole, or lies within one VMA: at the end of `prev` (case 4) or at the start of the VMA behind
   // `prev`. Absorbed VMAs are freed. Does not account.
+  // vma_merge_new_range() and vma_merge_existing_range() of v6.12 do the same with another
+  // close_rule(). `apart` is a VMA that does not take part.
   // RETURNS: the VMA that now covers `range`, or null if nothing was done. Its flags are not
   // changed; they may differ in VM_SOFTDIRTY.
-  Vma* vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs);
+  Vma* vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs, const Vma* apart = nullptr);
+
+  // Whether vma_merge() would join `range`, which is all of a VMA and gets `attrs`, with the VMA
+  // below, if only that did not make it go. CloseRule::kNeverRemoved only.
+  bool only_close_forbids_merge_below(AddrRange range, const VmaAttrs& attrs) const;
 
   // --- removal ---------------------------------------------------------------------------------
 
@@ -284,6 +297,8 @@ class AddressSpace {
   Result<VirtAddr> unmapped_area_by_holes(const UnmappedAreaInfo& info) const;
   Result<VirtAddr> unmapped_area_topdown_by_holes(const UnmappedAreaInfo& info) const;
 
+  CloseAsked close_asked(const Vma* mid, AddrRange range) const;
+
   bool descend(AddrRange range, VmaLinks* links) const;
   void link_at(Vma* vma, const VmaLinks& links);
 
@@ -313,6 +328,7 @@ class AddressSpace {
   u64 stack_guard_gap_ = kDefaultStackGuardGap;
   u32 map_count_ = 0;
   GapRule gap_rule_ = GapRule::kLessGuardGap;
+  CloseRule close_rule_ = CloseRule::kNeverMerged;
   Accounting acct_;
   u64 vmacache_seqnum_ = 0;
   MmapCache mmap_cache_;

@@ -35,7 +35,9 @@ Result<Vma*> AddressSpace::copy_vma(Vma** vma, const CopyRequest& request, VmaRe
   // Source and copy must stay apart if both are kept. Only if they touch could they be merged.
   const bool touch = to.start == source_range.end || to.end == source_range.start;
   const bool may_merge = faulted_in_anon_vma || !request.keep_source || !touch;
-  if (Vma* const merged = may_merge ? vma_merge(prev, to, attrs) : nullptr) {
+  const bool beyond = !may_merge && request.merges_beyond_source;
+  const Vma* const apart = beyond ? source : nullptr;
+  if (Vma* const merged = may_merge || beyond ? vma_merge(prev, to, attrs, apart) : nullptr) {
     if (merged->range().contains(source_range.start)) {
       SVMA_DCHECK(!faulted_in_anon_vma);
       *vma = merged;

@@ -69,13 +69,15 @@ Result<AddressSpace::EmptyArea> AddressSpace::empty_area_rev(u64 min, u64 max, u
 }
 
 Result<VirtAddr> AddressSpace::unmapped_area_by_holes(const UnmappedAreaInfo& info) const {
-  const u64 length = info.length + info.align_mask;  // with the worst loss to alignment
+  // With the worst loss to alignment.
+  const u64 length = info.length + info.align_mask + info.start_gap;
   if (length < info.length) return Status::error(kENOMEM);
   u64 low = info.low_limit.value();
   for (;;) {
     const Result<EmptyArea> found = empty_area(low, info.high_limit.value() - 1, length);
     if (!found.ok()) return Status::error(kENOMEM);
-    const u64 at = found->first + ((info.align_offset - found->first) & info.align_mask);
+    const u64 lowest = found->first + info.start_gap;
+    const u64 at = lowest + ((info.align_offset - lowest) & info.align_mask);
     const Vma* const above = found->above;
     if (!above || !above->grows_down() || mutated(Mutation::search_ignores_guard)) {
       return VirtAddr(at);
@@ -86,7 +88,7 @@ Result<VirtAddr> AddressSpace::unmapped_area_by_holes(const UnmappedAreaInfo& in
 }
 
 Result<VirtAddr> AddressSpace::unmapped_area_topdown_by_holes(const UnmappedAreaInfo& info) const {
-  const u64 length = info.length + info.align_mask;
+  const u64 length = info.length + info.align_mask + info.start_gap;
   if (length < info.length) return Status::error(kENOMEM);
   u64 high = info.high_limit.value();
   for (;;) {

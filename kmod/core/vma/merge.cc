@@ -100,7 +100,8 @@ bool holds(MergeCondition condition, const MergeQuestion& ask, PageOffset pgoff)
     case MergeCondition::kFile:
       return vma->attrs.file == attrs.file;
     case MergeCondition::kClose:
-      return !vma->attrs.has_close;
+      return !(ask.close == CloseAsked::kOfRange ? attrs : vma->attrs).has_close ||
+             ask.close == CloseAsked::kOfNobody;
     case MergeCondition::kUffd:
       return vma->attrs.uffd_ctx == attrs.uffd_ctx;
     case MergeCondition::kName:
@@ -181,6 +182,8 @@ bool is_asked(MergeCondition condition, const MergeQuestion& ask, bool adjacent)
       return true;
     case MergeCondition::kAdjacent:
       return ask.neighbour != nullptr;
+    case MergeCondition::kClose:
+      return adjacent && ask.close != CloseAsked::kOfNobody;
     case MergeCondition::kSingular:
       return adjacent && exactly_one(ask.attrs.anon_vma, ask.neighbour->attrs.anon_vma);
     default:
@@ -219,17 +222,26 @@ MergeVerdict can_vma_merge_before(const Vma& vma, const VmaAttrs& attrs, PageOff
   return verdict_of(kVmaRules, kMergeConditions, {MergeSide::kNext, &vma, {}, attrs}, pgoff);
 }
 
-MergeVerdict verdict_with_prev(const Vma* prev, AddrRange range, const VmaAttrs& attrs) {
-  const MergeQuestion ask{MergeSide::kPrev, prev, range, attrs};
+MergeVerdict verdict_with_prev(const Vma* prev, AddrRange range, const VmaAttrs& attrs,
+                               CloseAsked close) {
+  const MergeQuestion ask{MergeSide::kPrev, prev, range, attrs, close};
   return verdict_of(0, kMergeConditions, ask, facing_pgoff(ask));
 }
 
-MergeVerdict verdict_with_next(const Vma* next, AddrRange range, const VmaAttrs& attrs) {
-  const MergeQuestion ask{MergeSide::kNext, next, range, attrs};
+MergeVerdict verdict_with_next(const Vma* next, AddrRange range, const VmaAttrs& attrs,
+                               CloseAsked close) {
+  const MergeQuestion ask{MergeSide::kNext, next, range, attrs, close};
   return verdict_of(0, kMergeConditions, ask, facing_pgoff(ask));
 }
 
-MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs) const {
+// Where only a VMA that goes is asked: the VMA of the range goes when it is merged as a whole.
+CloseAsked AddressSpace::close_asked(const Vma* mid, AddrRange range) const {
+  if (close_rule_ == CloseRule::kNeverMerged) return CloseAsked::kOfNeighbour;
+  return mid && mid->range() == range ? CloseAsked::kOfRange : CloseAsked::kOfNobody;
+}
+
+MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs,
+                                   const Vma* apart) const {
   MergePlan plan;
   plan.prev = prev;
   plan.mid = prev ? next(prev) : first();
@@ -239,13 +251,20 @@ MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& a
   SVMA_DCHECK(!prev || prev->vm_start < range.start);
   SVMA_DCHECK(!plan.mid || range.end <= plan.mid->vm_end || range.start >= plan.mid->vm_end);
 
-  plan.with_prev = verdict_with_prev(prev, range, attrs);
-  plan.with_next = verdict_with_next(plan.next, range, attrs);
+  const CloseAsked close = close_asked(plan.mid, range);
+  const auto partner = [&](const Vma* vma) { return vma != apart ? vma : nullptr; };
+  plan.with_prev = verdict_with_prev(partner(prev), range, attrs, close);
+  plan.with_next = verdict_with_next(partner(plan.next), range, attrs, close);
   const bool merge_prev = plan.with_prev == MergeVerdict::kMergeable;
   bool merge_next = plan.with_next == MergeVerdict::kMergeable;
   if (merge_prev && merge_next &&
       !is_mergeable_anon_vma(prev->attrs.anon_vma, plan.next->attrs.anon_vma, nullptr)) {
     plan.with_next = MergeVerdict::kBothAnonVma;
+    merge_next = false;
+  }
+  if (merge_prev && merge_next && close_rule_ == CloseRule::kNeverRemoved &&
+      plan.next->attrs.has_close) {
+    plan.with_next = MergeVerdict::kClose;  // it would go; prev alone may still grow
     merge_next = false;
   }
 
@@ -266,8 +285,16 @@ MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& a
   return plan;
 }
 
-Vma* AddressSpace::vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs) {
-  const MergePlan plan = plan_merge(prev, range, attrs);
+bool AddressSpace::only_close_forbids_merge_below(AddrRange range, const VmaAttrs& attrs) const {
+  Vma* prev = nullptr;
+  const Vma* const vma = find_vma_prev(range.start, &prev);
+  return close_rule_ == CloseRule::kNeverRemoved && vma && vma->range() == range &&
+         vma->attrs.has_close &&
+         verdict_with_prev(prev, range, attrs, CloseAsked::kOfNobody) == MergeVerdict::kMergeable;
+}
+
+Vma* AddressSpace::vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs, const Vma* apart) {
+  const MergePlan plan = plan_merge(prev, range, attrs, apart);
   switch (plan.merge_case) {
     case MergeCase::kNone:
       return nullptr;

@@ -37,7 +37,7 @@ enum class MergeVerdict : u8 {
   kPolicy,       // different memory policies
   kFlags,        // vm_flags differ in more than VM_SOFTDIRTY
   kFile,         // different files, or a file and anonymous memory
-  kClose,        // the neighbour has vm_ops->close, its driver counts VMAs
+  kClose,        // somebody has vm_ops->close, see CloseAsked
   kUffd,         // different userfaultfd contexts
   kName,         // different names of anonymous memory
   kAnonVma,      // different anon_vmas, or one whose chain shows that it is shared with a fork
@@ -83,12 +83,27 @@ struct MergePlan {
 // Which side of a range a neighbour is on.
 enum class MergeSide : u8 { kPrev, kNext };
 
+// When vm_ops->close, by which a driver counts its VMAs, forbids a merge.
+enum class CloseRule : u8 {
+  kNeverMerged,   // whenever the neighbour has it, which would grow or go
+  kNeverRemoved,  // only if a VMA that has it would go. v6.12, 01c373e9a5ce "mm: rework
+                  // vm_ops->close() handling on VMA merge"
+};
+
+// Of whom a merge asks whether it has vm_ops->close; see CloseRule.
+enum class CloseAsked : u8 {
+  kOfNeighbour,
+  kOfRange,  // the range is all of a VMA, which goes
+  kOfNobody,
+};
+
 // One merge to be judged: a range with `attrs`, and its neighbour on one side.
 struct MergeQuestion {
   MergeSide side;
   const Vma* neighbour;  // null: there is none
   AddrRange range;
   const VmaAttrs& attrs;
+  CloseAsked close = CloseAsked::kOfNeighbour;
 };
 
 // One condition of a merge, with what each side brings: for kAdjacent the end of the lower and the
@@ -133,7 +148,9 @@ MergeVerdict can_vma_merge_after(const Vma& vma, const VmaAttrs& attrs, PageOffs
 MergeVerdict can_vma_merge_before(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff);
 
 // All conditions towards the lower and the upper neighbour of `range`, which may be null.
-MergeVerdict verdict_with_prev(const Vma* prev, AddrRange range, const VmaAttrs& attrs);
-MergeVerdict verdict_with_next(const Vma* next, AddrRange range, const VmaAttrs& attrs);
+MergeVerdict verdict_with_prev(const Vma* prev, AddrRange range, const VmaAttrs& attrs,
+                               CloseAsked close = CloseAsked::kOfNeighbour);
+MergeVerdict verdict_with_next(const Vma* next, AddrRange range, const VmaAttrs& attrs,
+                               CloseAsked close = CloseAsked::kOfNeighbour);
 
 }  // namespace svma

@@ -48,12 +48,14 @@ inline constexpr VmFlags kVmHugePage = 0x20000000;
 inline constexpr VmFlags kVmNoHugePage = 0x40000000;
 inline constexpr VmFlags kVmMergeable = 0x80000000;  // KSM
 inline constexpr VmFlags kVmPkeyMask = u64{0xf} << 32;
-inline constexpr VmFlags kVmUffdMinor = u64{1} << 37;
+inline constexpr VmFlags kVmUffdMinor = u64{1}
+                                        << 37;  // another since v6.6: Semantics::uffd_minor()
+inline constexpr VmFlags kVmDroppable = u64{1} << 40;  // since v6.11, as is the next; no kernel
+inline constexpr VmFlags kVmSealed = u64{1} << 63;     // before uses these bits
 
 inline constexpr VmFlags kVmStack = kVmGrowsDown;  // x86 has no stacks that grow up
 inline constexpr VmFlags kVmAccessFlags = kVmRead | kVmWrite | kVmExec;
 inline constexpr VmFlags kVmSpecial = kVmIo | kVmDontExpand | kVmPfnMap | kVmMixedMap;
-inline constexpr VmFlags kVmUffdFlags = kVmUffdMissing | kVmUffdWp | kVmUffdMinor;
 inline constexpr VmFlags kVmLockedMask = kVmLocked | kVmLockOnFault;
 
 // All that a VMA is beside its bounds: plain values. Objects of the kernel appear as numbers whose

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include "call_fixture.hpp"
 
 namespace svma {
@@ -134,6 +136,82 @@ TEST_F(CallTest, Mlockall_FutureOnly_HasNoSteps) {
   EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(4), kMapped}), 1u);
   svma_call on_fault = make(SVMA_CALL_MLOCKALL, {2 | 4});
   EXPECT_EQ(end(on_fault, 0), 0u);
+}
+
+// v6.12 goes on behind a merged VMA.
+TEST_F(CallTest, Mlockall_AfterAMerge_GoesOnBehindIt) {
+  profile_ = "6.12";
+  map(0, 2);
+  map(2, 2, kMapped | kVmLocked);
+  map(8, 2);
+  svma_call call = make(SVMA_CALL_MLOCKALL, {1});
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(2), kMapped | kVmLocked}), 0u);
+  unmap(0, 4);
+  map(0, 4, kMapped | kVmLocked);
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(8), at(10), kMapped | kVmLocked}), 0u);
+  EXPECT_EQ(end(call, 0), 0u);
+}
+
+// Found by a guest test: B must not go, so it does not become one with A, and the iterator of v6.12
+// is left at A.
+TEST_F(CallTest, Mprotect_VmaMustNotGo_IsVisitedTwice) {
+  constexpr VmFlags kShared = kMapped | kVmShared;
+  for (const char* const profile : {"6.1", "6.12"}) {
+    profile_ = profile;
+    space_.clear();
+    map(0, 2, kShared);
+    map(2, 2, kShared & ~kVmWrite);
+    vma_at(0).attrs.has_close = vma_at(2).attrs.has_close = true;
+    svma_call call = make(SVMA_CALL_MPROTECT, {at(2), 2 * kPageSize, kProtReadWrite, ~u64{0}, 0});
+    EXPECT_EQ(step(call, SVMA_CORE_MPROTECT, {at(2), at(4), kShared}), 0u);
+    vma_at(2).attrs.vm_flags = kShared;
+    const bool again = std::string_view(profile) == "6.12";
+    EXPECT_EQ(step(call, SVMA_CORE_MPROTECT, {at(2), at(4), kShared}), again ? 0u : 1u);
+    EXPECT_EQ(end(call, 0), 0u);
+  }
+}
+
+TEST_F(CallTest, Mprotect_PartOfSuchAVma_IsVisitedOnce) {
+  constexpr VmFlags kShared = kMapped | kVmShared;
+  profile_ = "6.12";
+  map(0, 2, kShared);
+  map(2, 2, kShared & ~kVmWrite);
+  vma_at(0).attrs.has_close = vma_at(2).attrs.has_close = true;
+  svma_call call = make(SVMA_CALL_MPROTECT, {at(2), kPageSize, kProtReadWrite, ~u64{0}, 0});
+  EXPECT_EQ(step(call, SVMA_CORE_MPROTECT, {at(2), at(3), kShared}), 0u);
+  EXPECT_EQ(end(call, 0), 0u);
+}
+
+// AABBCC, A becomes one with B: v6.1 comes to the whole once more, v6.12 goes on with C.
+TEST_F(CallTest, Mbind_AfterAMerge_GoesOnBehindIt) {
+  constexpr u64 kPolicy = 5, kBind = 2;
+  profile_ = "6.12";
+  map(0, 2);
+  map(2, 2);
+  map(4, 2);
+  vma_at(2).attrs.vm_policy = kPolicy;
+  svma_call call = make(SVMA_CALL_MBIND, {at(0), 6 * kPageSize, kBind, 0});
+  EXPECT_EQ(step(call, SVMA_CORE_MBIND, {at(0), at(6), kPolicy, at(0)}), 0u);
+  unmap(0, 4);
+  map(0, 4);
+  vma_at(0).attrs.vm_policy = kPolicy;
+  EXPECT_EQ(step(call, SVMA_CORE_MBIND, {at(0), at(6), kPolicy, at(4)}), 0u);
+  EXPECT_EQ(end(call, 0), 0u);
+}
+
+TEST_F(CallTest, Mmap_FlagsOfLaterKernels) {
+  const auto flags = [&](u64 map_flags, VmFlags wanted) {
+    svma_call call =
+        make(SVMA_CALL_MMAP, {at(0), kPageSize, kProtReadWrite, map_flags, 0, 0, 0, 0});
+    return step(call, SVMA_CORE_MMAP, {at(0), kPageSize, wanted, at(0) >> kPageShift});
+  };
+  constexpr u64 kFixedStack = 0x20032, kFixedDroppable = 0x38;
+  EXPECT_EQ(flags(kFixedStack, kMapped), 0u);
+  profile_ = "6.12";
+  EXPECT_EQ(flags(kFixedStack, kMapped | kVmNoHugePage), 0u);
+  EXPECT_EQ(
+      flags(kFixedDroppable, kMapped | kVmDroppable | kVmNoReserve | kVmWipeOnFork | kVmDontDump),
+      0u);
 }
 
 TEST_F(CallTest, Mlockall_LeavesOneOut_Differs) {

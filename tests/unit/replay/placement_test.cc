@@ -44,7 +44,7 @@ class PlacementTest : public ::testing::Test {
     op.args[3] = align_mask;
     op.args[5] = topdown;
     svma_verdict verdict{};
-    Placement(where).check_limits(op, call, verdict);
+    Placement(*find_semantics("6.1"), where).check_limits(op, call, verdict);
     EXPECT_GE(verdict.compared, 2u);
     if (facts != nullptr) *facts = verdict.facts_by_kind[static_cast<u8>(Fact::kAddress)];
     return verdict.divergent;
@@ -58,11 +58,44 @@ class PlacementTest : public ::testing::Test {
   }
 
   bool takes(const svma_placement& where, u64 hint, u64 pages, u64 flags = 0) {
-    return Placement(where).takes_hint(space_, hint, pages * kPageSize, flags);
+    return Placement(*find_semantics("6.1"), where)
+        .takes_hint(space_, hint, pages * kPageSize, flags);
   }
 
   AddressSpace space_;
 };
+
+TEST_F(PlacementTest, Above4G_MovesTheLowerEndWhereItIsKnown) {
+  svma_call call{};
+  call.kind = SVMA_CALL_MMAP;
+  call.args[3] = 0x80;
+  EXPECT_EQ(search(k64, kPageSize, kBase, true, 0, &call), 0u);
+  svma_op op{};
+  op.args[1] = u64{1} << 32;
+  op.args[2] = kBase;
+  op.args[5] = 1;
+  svma_verdict verdict{};
+  Placement(*find_semantics("6.12"), k64).check_limits(op, &call, verdict);
+  EXPECT_EQ(verdict.divergent, 0u);
+}
+
+// The search was for one huge page more than is mapped.
+TEST_F(PlacementTest, Unhinted_OfHugeLength_BeginsWithAHugePage) {
+  constexpr u64 kHuge = u64{2} << 20;
+  svma_call call{};
+  call.searched_length = 3 * kHuge;
+  const Placement placement(*find_semantics("6.12"), k64);
+  call.searched = kHuge * 9 + 0x5000;
+  EXPECT_EQ(placement.place_unhinted(call, 2 * kHuge, 0), kHuge * 10);
+  EXPECT_EQ(placement.place_unhinted(call, 2 * kHuge, 0x3000), kHuge * 10 + 0x3000);
+  call.searched = kHuge * 9;
+  EXPECT_EQ(placement.place_unhinted(call, 2 * kHuge, 0), kHuge * 10);
+  EXPECT_EQ(Placement(*find_semantics("6.12"), k64Legacy).place_unhinted(call, 2 * kHuge, 0),
+            kHuge * 9);
+  EXPECT_EQ(Placement(*find_semantics("6.1"), k64).place_unhinted(call, 2 * kHuge, 0), kHuge * 9);
+  call.searched_length = 2 * kHuge;
+  EXPECT_EQ(placement.place_unhinted(call, 2 * kHuge, 0), kHuge * 9);
+}
 
 TEST_F(PlacementTest, TopDown_FromABasePageToTheBaseOfTheCall) {
   EXPECT_EQ(search(k64, kPageSize, kBase, true), 0u);

@@ -25,9 +25,9 @@ constexpr svma_u64 kBase = 0x10000;
 
 class ShadowTest : public ::testing::Test {
  protected:
-  ShadowTest() : memory_(svma_core_shadow_size() + 64) {
+  explicit ShadowTest(const char* profile = "6.1") : memory_(svma_core_shadow_size() + 64) {
     const auto at = (reinterpret_cast<uintptr_t>(memory_.data()) + 63) & ~uintptr_t{63};
-    shadow_ = svma_core_shadow_init(reinterpret_cast<void*>(at), "6.1", 256 << 12);
+    shadow_ = svma_core_shadow_init(reinterpret_cast<void*>(at), profile, 256 << 12);
   }
   ~ShadowTest() override {
     fail_allocation(0);
@@ -636,6 +636,172 @@ TEST_F(ShadowTest, End_EveryAllocationFailsInTurn_IsSuspectAndConsistent) {
     expect_invariants();
     fail_allocation(0);
   }
+}
+
+// What v6.12 does otherwise.
+class Shadow612 : public ShadowTest {
+ protected:
+  Shadow612() : ShadowTest("6.12") {}
+};
+
+// Limits are asked when the range is cut out already: AAAA becomes AaaA.
+TEST_F(Shadow612, Mmap_BeyondTheLimits_LeavesItsRangeCutOut) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase + 0x1000, 0x2000, kAsked, (kBase >> 12) + 1}, -12);
+  op.rlimits.as = 0x1000;
+  op.steps = SVMA_STEP_CUT;
+  const auto verdict = apply(op, [&] {
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x1000, kBase + 0x3000, kMapped);
+    live_.add(kBase + 0x3000, kBase + 0x4000, kMapped);
+  });
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts, 0u);
+}
+
+TEST_F(Shadow612, Mmap_DriverFails_LeavesAHole) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase, 0x2000, kAsked, 0}, -19);
+  op.steps = SVMA_STEP_CUT | SVMA_STEP_UNMAPPED;
+  expect_equal(apply(op, [&] {
+    note_hiwater();
+    live_.vmas[0].start += 0x2000;
+    live_.vmas[0].pgoff += 2;
+  }));
+}
+
+// Both sides fit, but the upper one has vm_ops->close and must not go: the lower one grows alone.
+TEST_F(Shadow612, Mmap_NextMustNotGo_OnlyPrevGrows) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.add(kBase + 0x2000, kBase + 0x3000, kMapped).has_close = 1;
+  load();
+  expect_equal(apply(
+      make(SVMA_CORE_MMAP, {kBase + 0x1000, 0x1000, kAsked, (kBase >> 12) + 1}, kBase + 0x1000),
+      [&] { live_.vmas[0].end += 0x1000; }));
+}
+
+TEST_F(Shadow612, Mprotect_ReadOnlyWithoutAnonVma_IsNotAccountedAnyMore) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  live_.add(kBase + 0x4000, kBase + 0x5000, kMapped).anon_vma = 7;
+  live_.vmas[1].anon_singular = 1;
+  load();
+  const svma_u64 wanted = kMapped & ~kVmWrite;
+  expect_equal(apply(make(SVMA_CORE_MPROTECT, {kBase, kBase + 0x2000, wanted}),
+                     [&] { live_.vmas[0].flags = wanted & ~kVmAccount; }));
+  expect_equal(apply(make(SVMA_CORE_MPROTECT, {kBase + 0x4000, kBase + 0x5000, wanted}),
+                     [&] { live_.vmas[1].flags = wanted; }));
+}
+
+// AAAA....BB: sealing stops nowhere but at a hole, and then changes nothing.
+TEST_F(Shadow612, Mseal_WholeRangeMapped_SplitsAndSeals) {
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  live_.add(kBase + 0x4000, kBase + 0x6000, kReadOnly);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MSEAL, {kBase + 0x2000, kBase + 0x6000}), [&] {
+    live_.vmas[0].end = kBase + 0x2000;
+    live_.vmas[1].flags |= kVmSealed;
+    live_.add(kBase + 0x2000, kBase + 0x4000, kMapped | kVmSealed);
+  }));
+  expect_equal(apply(make(SVMA_CORE_MSEAL, {kBase, kBase + 0x8000}), [] {}));
+}
+
+TEST_F(Shadow612, Sealed_RefusesMunmapMprotectAndMmap) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  live_.add(kBase + 0x2000, kBase + 0x4000, kMapped | kVmSealed);
+  load();
+  // The cut at the start was made before the sealed one was met.
+  expect_equal(apply(make(SVMA_CORE_MUNMAP, {kBase + 0x1000, kBase + 0x3000}, -1), [&] {
+    live_.vmas[0].end = kBase + 0x1000;
+    live_.add(kBase + 0x1000, kBase + 0x2000, kMapped);
+  }));
+  expect_equal(
+      apply(make(SVMA_CORE_MPROTECT, {kBase + 0x2000, kBase + 0x3000, kReadOnly}, -1), [] {}));
+  svma_op op = make(SVMA_CORE_MMAP, {kBase + 0x3000, 0x1000, kAsked, 0}, -1);
+  op.steps = SVMA_STEP_UNMAP_FAILED;
+  expect_equal(apply(op, [] {}));
+}
+
+TEST_F(Shadow612, Munmap_OfSealedSucceeds_IsADivergence) {
+  live_.add(kBase, kBase + 0x2000, kMapped | kVmSealed);
+  load();
+  const auto verdict = apply(make(SVMA_CORE_MUNMAP, {kBase, kBase + 0x2000}), [&] {
+    note_hiwater();
+    live_.vmas.clear();
+  });
+  EXPECT_EQ(verdict.divergent, 1u);
+}
+
+// Registered by its own flags: the merged VMA keeps its soft-dirty mark.
+TEST_F(Shadow612, Userfaultfd_MergedVma_KeepsItsSoftDirtyMark) {
+  const svma_u64 registered = kMapped | kVmUffdMissing;
+  live_.add(kBase, kBase + 0x2000, registered).uffd_ctx = 9;
+  live_.add(kBase + 0x2000, kBase + 0x4000, kMapped & ~kSoftDirty);
+  load();
+  expect_equal(apply(
+      make(SVMA_CORE_MODIFY, {kBase + 0x2000, kBase + 0x4000, registered & ~kSoftDirty, 9, 0, 0}),
+      [&] {
+        live_.vmas[0].end = kBase + 0x4000;
+        live_.vmas.pop_back();
+      }));
+}
+
+// At the page offset of the range, not of the VMA: the upper half joins the registered one.
+TEST_F(Shadow612, Userfaultfd_HalfOfAVmaBesideARegisteredOne_Merges) {
+  const svma_u64 registered = kMapped | kVmUffdMissing;
+  live_.add(kBase, kBase + 0x4000, kMapped);
+  live_.add(kBase + 0x4000, kBase + 0x6000, registered).uffd_ctx = 9;
+  load();
+  expect_equal(
+      apply(make(SVMA_CORE_MODIFY, {kBase + 0x2000, kBase + 0x4000, registered, 9, 0, 0}), [&] {
+        live_.vmas[0].end = kBase + 0x2000;
+        live_.vmas[1].start = kBase + 0x2000;
+        live_.vmas[1].pgoff -= 2;
+      }));
+}
+
+TEST_F(Shadow612, Search_StaysAboveMinAddrAndMeasuresItsLimits) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  load();
+  const auto answer = [&](std::initializer_list<svma_u64> args, svma_s64 result) {
+    const svma_op op = make(SVMA_CORE_SEARCH, args, result);
+    svma_verdict verdict{};
+    svma_u64 predicted = 0;
+    svma_core_search(shadow_, &op, nullptr, nullptr, &predicted, &verdict);
+    EXPECT_EQ(verdict.divergent, 0u);
+    return predicted;
+  };
+  EXPECT_EQ(answer({0x1000, 0x1000, kBase, 0, 0, 1, 0, kBase - 0x1000}, kBase - 0x1000),
+            kBase - 0x1000);
+  EXPECT_EQ(answer({0x2000, 0x1000, kBase, 0, 0, 1, 0, kBase - 0x1000}, -12), 0u);
+  EXPECT_EQ(answer({0x2000, kBase, kBase + 0x1000, 0, 0, 1, 0, 0}, -12), 0u);
+  // A shadow stack keeps a page below itself free.
+  EXPECT_EQ(answer({0x1000, 0, kBase, 0, 0, 0, 0x1000, 0}, 0x1000), 0x1000u);
+}
+
+TEST_F(Shadow612, Droppable_IsNeverLockedAndKeepsItsFlags) {
+  const svma_u64 droppable = 0x73 | kVmDroppable | kVmNoReserve | kVmWipeOnFork | kVmDontDump;
+  load();
+  expect_equal(
+      apply(make(SVMA_CORE_MMAP, {kBase, 0x1000, droppable | kVmLocked, kBase >> 12}, kBase),
+            [&] { live_.add(kBase, kBase + 0x1000, droppable | kSoftDirty); }));
+  expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase, kBase + 0x1000, 17}), [] {}));
+  expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase, kBase + 0x1000, 19}), [] {}));
+}
+
+// prctl(PR_SET_MEMORY_MERGE), on and off; a new VMA is offered as well, what it joins is not.
+TEST_F(Shadow612, KsmIsOfferedAll_FlagsOfAllThatFit) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.add(kBase + 0x4000, kBase + 0x5000, kMapped | kVmShared);
+  load();
+  expect_equal(apply(make(SVMA_CORE_OTHER, {1, 0}), [&] { live_.vmas[0].flags |= kVmMergeable; }));
+  expect_equal(apply(
+      make(SVMA_CORE_MMAP, {kBase + 0x8000, 0x1000, kAsked, (kBase >> 12) + 8, 1}, kBase + 0x8000),
+      [&] { live_.add(kBase + 0x8000, kBase + 0x9000, kMapped | kVmMergeable); }));
+  expect_equal(apply(make(SVMA_CORE_OTHER, {0, 1}), [&] {
+    for (auto& vma : live_.vmas) vma.flags &= ~kVmMergeable;
+  }));
 }
 
 TEST_F(ShadowTest, Load_EveryAllocationFailsInTurn_IsEmptyAgain) {

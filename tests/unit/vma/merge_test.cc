@@ -282,6 +282,87 @@ TEST_F(VmaMergeAnonVma, PrevOwnsOneWithLongChain_RequestWithoutDoesNotJoinIt) {
   EXPECT_EQ(picture(), "PPPPNNNNNNNN");
 }
 
+// CloseRule::kNeverRemoved, on a space of its own.
+class VmaMergeClose : public testing::Test {
+ protected:
+  ~VmaMergeClose() override { mm_.clear(); }
+
+  static VirtAddr at(u64 page) { return VirtAddr(0x100000 + page * kPageSize); }
+
+  Vma* map(u64 first, u64 last, VmFlags flags, bool has_close) {
+    VmaReserve reserve;
+    EXPECT_TRUE(reserve.fill(1).ok());
+    Vma* const vma = reserve.take();
+    vma->vm_start = at(first);
+    vma->vm_end = at(last);
+    vma->attrs = attrs(first, flags, has_close);
+    EXPECT_TRUE(mm_.insert(vma).ok());
+    return vma;
+  }
+
+  static VmaAttrs attrs(u64 first, VmFlags flags = kReadWrite, bool has_close = false) {
+    VmaAttrs attrs;
+    attrs.vm_flags = flags;
+    attrs.vm_pgoff = PageOffset(first);
+    attrs.file = 7;
+    attrs.has_close = has_close;
+    return attrs;
+  }
+
+  AddressSpace mm_{0, GapRule::kHoles, CloseRule::kNeverRemoved};
+};
+
+TEST_F(VmaMergeClose, IntoAHole_BothNeighboursGrow) {
+  Vma* const prev = map(0, 2, kReadWrite, true);
+  Vma* const next = map(8, 9, kReadWrite, true);
+  EXPECT_EQ(mm_.vma_merge(prev, {at(2), at(3)}, attrs(2)), prev);
+  EXPECT_EQ(mm_.vma_merge(prev, {at(7), at(8)}, attrs(7)), next);
+  EXPECT_EQ(mm_.map_count(), 2u);
+}
+
+TEST_F(VmaMergeClose, FillingAHole_NextDoesNotGo) {
+  Vma* const prev = map(0, 2, kReadWrite, true);
+  map(3, 5, kReadWrite, true);
+  const MergePlan plan = mm_.plan_merge(prev, {at(2), at(3)}, attrs(2));
+  EXPECT_EQ(plan.merge_case, MergeCase::k2PrevGrowsIntoHole);
+  EXPECT_EQ(plan.with_next, MergeVerdict::kClose);
+}
+
+TEST_F(VmaMergeClose, PartOfAVma_MergesAsNobodyGoes) {
+  Vma* const prev = map(0, 4, kReadWrite, true);
+  map(4, 8, kRead, true);
+  EXPECT_EQ(mm_.plan_merge(prev, {at(4), at(6)}, attrs(4, kReadWrite, true)).merge_case,
+            MergeCase::k5PrevTakesStartOfNext);
+}
+
+TEST_F(VmaMergeClose, WholeVma_WouldGoAndDoesNot) {
+  Vma* const prev = map(0, 4, kReadWrite, true);
+  map(4, 8, kRead, true);
+  map(8, 9, kReadWrite, true);
+  const MergePlan plan = mm_.plan_merge(prev, {at(4), at(8)}, attrs(4, kReadWrite, true));
+  EXPECT_EQ(plan.merge_case, MergeCase::kNone);
+  EXPECT_EQ(plan.with_prev, MergeVerdict::kClose);
+}
+
+// Kept apart from its source, a copy may still join the VMA on its other side.
+TEST_F(VmaMergeClose, CopyBesideItsSource_JoinsTheOtherNeighbour) {
+  Vma* source = map(0, 2, kReadWrite, false);
+  Vma* const next = map(4, 6, kReadWrite, false);
+  for (Vma* const vma : {source, next}) {
+    vma->attrs.file = 0;
+    vma->attrs.anonymous = true;
+    vma->attrs.vm_pgoff = PageOffset(vma->vm_start.page_number());
+  }
+  CopyRequest request{.to = {at(2), at(4)}, .pgoff = source->attrs.vm_pgoff, .keep_source = true};
+  request.merges_beyond_source = true;
+  VmaReserve reserve;
+  const Result<Vma*> copy = mm_.copy_vma(&source, request, reserve);
+  ASSERT_TRUE(copy.ok());
+  EXPECT_EQ(*copy, next);
+  EXPECT_EQ(next->vm_start, at(2));
+  EXPECT_EQ(source->vm_end, at(2));
+}
+
 TEST_F(VmaMergeAnonVma, SurvivorWithOne_KeepsItsOwn) {
   draw_with("PPPP....NNNN", 1, 0, 1);
   vma('N')->attrs.anon_singular = false;
