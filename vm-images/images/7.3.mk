@@ -7,5 +7,7 @@ KERNEL_META := linux-image-amd64
 KERNEL_META_DEPENDS := linux-image-@ABI@-amd64
 KERNEL_IMAGE_PACKAGES := linux-binary-@ABI@-amd64 linux-modules-@ABI@-amd64 linux-base-@ABI@-amd64
 KERNEL_HEADER_PACKAGES := linux-headers-@ABI@-amd64 linux-headers-@ABI@-common linux-kbuild-@ABI@
+KERNEL_TOOLCHAIN := trixie
+KERNEL_CC := gcc-14
 KERNEL_GUEST_MODULES := virtio_pci virtio_blk virtio_console ext4
 KERNEL_SHARE_MODULES := 9pnet_virtio 9p
