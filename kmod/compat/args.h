@@ -117,7 +117,11 @@ static inline struct svma_remap svma_args_move(struct pt_regs *regs)
 static inline struct svma_remap svma_args_resize(struct pt_regs *regs)
 {
 #if HAS_REMAP_STRUCT
-	return svma_remap_of(regs);
+	struct svma_remap remap = svma_remap_of(regs);
+
+	if (!remap.vma)
+		remap.new_len = remap.old_len; /* refused at once; the others find out before they call */
+	return remap;
 #else
 	return (struct svma_remap){
 		.addr = svma_arg(regs, 0),
