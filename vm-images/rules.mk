@@ -13,6 +13,11 @@ include $(VM_IMAGES_DIR)/images/$(KERNEL).mk
 KERNEL_ABI ?=
 # What modules are built against: make -C $(KDIR) M=...
 KDIR := $(abspath $(B)/kernels/$(KERNEL)/headers)
+KERNEL_CC ?= gcc-12
+# How such a make is run, and what it needs: some kernels' modules are built in the root of another Debian.
+toolchain := $(addprefix $(B)/toolchains/,$(KERNEL_TOOLCHAIN))
+IN_TOOLCHAIN := $(if $(toolchain),$(VM_IMAGES_DIR)/in-toolchain $(abspath $(toolchain)))
+KDIR_READY := $(B)/kernels/$(KERNEL)/.ready $(addsuffix /.ready,$(toolchain))
 # Everything run-vm needs; let targets that run a guest depend on it.
 VM_READY := $(B)/kernels/$(KERNEL)/.ready $(B)/images/root.ext4 $(B)/images/$(KERNEL)/stage1.cpio
 RUN_VM = $(VM_IMAGES_DIR)/run-vm --build $(B) --kernel $(KERNEL)
@@ -20,6 +25,10 @@ RUN_VM = $(VM_IMAGES_DIR)/run-vm --build $(B) --kernel $(KERNEL)
 $(B)/kernels/%/.ready: $(VM_IMAGES_DIR)/images/%.mk $(VM_IMAGES_DIR)/fetch-kernel
 	@printf '  FETCH   %s\n' '$*'
 	$(Q)$(VM_IMAGES_DIR)/fetch-kernel --build $(B) $(if $(KERNEL_ABI),--abi $(KERNEL_ABI)) $*
+
+$(B)/toolchains/%/.ready: $(VM_IMAGES_DIR)/config/toolchain-% $(VM_IMAGES_DIR)/build-toolchain
+	@printf '  ROOT    %s\n' '$*'
+	$(Q)$(VM_IMAGES_DIR)/build-toolchain --build $(B) $*
 
 $(B)/images/root.ext4: $(VM_IMAGES_DIR)/config/guest-packages $(VM_IMAGES_DIR)/lib/finish-root
 	@printf '  ROOTFS  %s\n' '$@'
@@ -35,13 +44,15 @@ $(B)/kernels/%/System.map: $(B)/kernels/%/.ready | $(B)/images/root.ext4 $(B)/im
 	$(Q)$(VM_IMAGES_DIR)/run-vm --build $(B) --kernel $* -- "grep -v '\[' /proc/kallsyms" >$@.tmp && mv $@.tmp $@
 
 # Never to be removed as intermediate files of another kernel's System.map.
-.PRECIOUS: $(B)/kernels/%/.ready $(B)/images/%/stage1.cpio
+.PRECIOUS: $(B)/kernels/%/.ready $(B)/toolchains/%/.ready $(B)/images/%/stage1.cpio
 
 .PHONY: kernels vm setup-host test-run-vm
-kernels: ## list supported kernels, and which are fetched
+kernels: ## list supported kernels: fetched? guest and module built?
 	@for k in $(SUPPORTED_KERNELS); do \
 	  if [ -f $(B)/kernels/$$k/.ready ]; then \
-	    printf '  %-6s fetched: %s\n' $$k "$$(cat $(B)/kernels/$$k/release)"; \
+	    [ -f $(B)/images/$$k/stage1.cpio ] && guest=built || guest='not built'; \
+	    [ -f $(B)/kmod/$$k/svma.ko ] && module=built || module='not built'; \
+	    printf '  %-6s fetched: %-22s guest %s, module %s\n' $$k "$$(cat $(B)/kernels/$$k/release)" "$$guest" "$$module"; \
 	  else \
 	    printf '  %-6s not fetched: make KERNEL=%s vm\n' $$k $$k; \
 	  fi; \

@@ -33,6 +33,117 @@ struct svma_args {
 };
 
 /*
+ * The vm_flags that are wanted. In 7.3 they are a vma_flags_t, one word as well; some functions are given its address.
+ * @arg: that argument
+ */
+static inline unsigned long svma_flags_wanted(unsigned long arg)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+	return vma_flags_to_legacy(*(const vma_flags_t *)arg);
+#else
+	return arg;
+#endif
+}
+
+/* In v6.15 the functions of mremap() got one argument in common, a structure that mm/mremap.c keeps to itself. */
+#define HAS_REMAP_STRUCT (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0))
+
+/**
+ * struct svma_remap - what a function of mremap() is to do
+ * @vma: the VMA that is resized or moved; vma_to_resize() looks for it itself
+ * @addr: first byte of the old range
+ * @old_len: its length, bytes
+ * @new_len: the length wanted, bytes
+ * @new_addr: first byte of the new range, where it moves
+ * @flags: MREMAP_ flags
+ */
+struct svma_remap {
+	struct vm_area_struct *vma;
+	unsigned long addr;
+	unsigned long old_len;
+	unsigned long new_len;
+	unsigned long new_addr;
+	unsigned long flags;
+};
+
+#if HAS_REMAP_STRUCT
+/* The words of struct vma_remap_struct. */
+enum {
+	REMAP_ADDR,
+	REMAP_OLD_LEN,
+	REMAP_NEW_LEN,
+	REMAP_FLAGS,
+	REMAP_NEW_ADDR,
+	REMAP_VMA = 8, /* after three pointers for userfaultfd */
+};
+
+static inline struct svma_remap svma_remap_of(struct pt_regs *regs)
+{
+	const unsigned long *words = (const unsigned long *)svma_arg(regs, 0);
+
+	return (struct svma_remap){
+		.vma = (struct vm_area_struct *)words[REMAP_VMA],
+		.addr = words[REMAP_ADDR],
+		.old_len = words[REMAP_OLD_LEN],
+		.new_len = words[REMAP_NEW_LEN],
+		.new_addr = words[REMAP_NEW_ADDR],
+		.flags = words[REMAP_FLAGS],
+	};
+}
+#endif
+
+/*
+ * 5.10, 6.1, 6.12: move_vma(vma, old_addr, old_len, new_len, new_addr, locked, flags, uf, uf_unmap[, ...])
+ * 7.3: move_vma(vrm)
+ */
+static inline struct svma_remap svma_args_move(struct pt_regs *regs)
+{
+#if HAS_REMAP_STRUCT
+	return svma_remap_of(regs);
+#else
+	return (struct svma_remap){
+		.vma = (struct vm_area_struct *)svma_arg(regs, 0),
+		.addr = svma_arg(regs, 1),
+		.old_len = svma_arg(regs, 2),
+		.new_len = svma_arg(regs, 3),
+		.new_addr = svma_arg(regs, 4),
+		.flags = svma_arg(regs, 6),
+	};
+#endif
+}
+
+/*
+ * 5.10, 6.1, 6.12: vma_to_resize(addr, old_len, new_len, flags[, ...]), a VMA or an error
+ * 7.3: check_prep_vma(vrm), 0 or an error; for all of mremap(), not only for what maps something new
+ */
+static inline struct svma_remap svma_args_resize(struct pt_regs *regs)
+{
+#if HAS_REMAP_STRUCT
+	struct svma_remap remap = svma_remap_of(regs);
+
+	if (!remap.vma)
+		remap.new_len = remap.old_len; /* refused at once; the others find out before they call */
+	return remap;
+#else
+	return (struct svma_remap){
+		.addr = svma_arg(regs, 0),
+		.old_len = svma_arg(regs, 1),
+		.new_len = svma_arg(regs, 2),
+		.flags = svma_arg(regs, 3),
+	};
+#endif
+}
+
+static inline bool svma_resize_refused(struct pt_regs *regs)
+{
+#if HAS_REMAP_STRUCT
+	return (int)regs_return_value(regs) < 0;
+#else
+	return IS_ERR((void *)regs_return_value(regs));
+#endif
+}
+
+/*
  * 5.10: __do_munmap(mm, start, len, uf, downgrade)
  * 6.1: do_mas_align_munmap(mas, vma, mm, start, end, uf, downgrade)
  * 6.12: do_vmi_align_munmap(vmi, vma, mm, start, end, uf, unlock)

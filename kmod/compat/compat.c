@@ -137,6 +137,15 @@ unsigned long svma_lowest_brk(const struct mm_struct *mm)
 	return mm->start_brk;
 }
 
+unsigned long svma_data_default_flags(void)
+{
+#ifdef VM_DATA_DEFAULT_FLAGS
+	return VM_DATA_DEFAULT_FLAGS;
+#else
+	return vma_flags_to_legacy(VMA_DATA_DEFAULT_FLAGS);
+#endif
+}
+
 #if HAS_MAPLE_TREE
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr)
 {

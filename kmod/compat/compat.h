@@ -39,6 +39,9 @@ unsigned long svma_stack_guard_gap(void);
 unsigned long svma_mmap_min_addr(void); /* bytes */
 int svma_overcommit_memory(void);
 
+/* What brk() adds to the flags of the heap; depends on the task. */
+unsigned long svma_data_default_flags(void);
+
 /**
  * svma_live_next_vma - the first VMA that ends above @addr
  *

@@ -526,7 +526,7 @@ static int on_brk(struct kretprobe_instance *ri, struct pt_regs *regs)
 		return 1;
 	op.args[0] = args.start;
 	op.args[1] = args.end - args.start;
-	op.args[2] = args.flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | current->mm->def_flags;
+	op.args[2] = args.flags | svma_data_default_flags() | VM_ACCOUNT | current->mm->def_flags;
 	op.args[3] = args.vma ? args.vma->vm_start : SVMA_CORE_NO_VMA;
 	op.args[4] = svma_mm_merges_any(current->mm);
 	return open_at_entry(ri, current->mm, &op);
@@ -681,31 +681,31 @@ static int on_stack_shift(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return open_at_entry(ri, vma->vm_mm, &op);
 }
 
-/* move_vma(vma, old_addr, old_len, new_len, new_addr, locked, flags, uf, uf_unmap) */
 static int on_move_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
+	const struct svma_remap remap = svma_args_move(regs);
 	struct svma_op op = { .kind = SVMA_CORE_MREMAP_MOVE };
 
-	op.args[0] = vma->vm_start;
-	op.args[1] = svma_arg(regs, 1);
-	op.args[2] = svma_arg(regs, 2);
-	op.args[3] = svma_arg(regs, 3);
-	op.args[4] = svma_arg(regs, 4);
-	op.args[5] = svma_arg(regs, 6);
-	return open_at_entry(ri, vma->vm_mm, &op);
+	op.args[0] = remap.vma->vm_start;
+	op.args[1] = remap.addr;
+	op.args[2] = remap.old_len;
+	op.args[3] = remap.new_len;
+	op.args[4] = remap.new_addr;
+	op.args[5] = remap.flags;
+	return open_at_entry(ri, remap.vma->vm_mm, &op);
 }
 
-/* vma_to_resize(addr, old_len, new_len, flags): the check before mremap grows in place or moves */
+/* The check before mremap grows in place or moves; it grows unless told where to go. */
 static int on_resize(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
+	const struct svma_remap remap = svma_args_resize(regs);
 	struct svma_op op = { .kind = SVMA_CORE_MREMAP_EXPAND };
 
-	if (!current->mm || (svma_arg(regs, 3) & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+	if (!current->mm || (remap.flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) || remap.new_len <= remap.old_len)
 		return 1;
-	op.args[0] = svma_arg(regs, 0);
-	op.args[1] = svma_arg(regs, 1);
-	op.args[2] = svma_arg(regs, 2);
+	op.args[0] = remap.addr;
+	op.args[1] = remap.old_len;
+	op.args[2] = remap.new_len;
 	op.args[3] = TASK_SIZE;
 	return open_at_entry(ri, current->mm, &op);
 }
@@ -715,7 +715,7 @@ static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct svma_tracked *t;
 
-	if (!IS_ERR((void *)regs_return_value(regs)))
+	if (!svma_resize_refused(regs))
 		return 0; /* it goes on, and ends with the lock */
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
@@ -1071,6 +1071,9 @@ static void operation_from_call(const struct svma_call *call, s64 result, struct
 		op->args[1] = call->args[0] - call->args[1];
 		op->args[2] = 0;
 		break;
+	case SVMA_CALL_MLOCKALL:
+		op->result = 0; /* always; 7.3's compiler has left the return value out */
+		break;
 	default:
 		op->result = (int)result;
 	}
@@ -1169,7 +1172,7 @@ static int on_mlock_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 		return 1;
 	call.args[0] = svma_arg(regs, 0);
 	call.args[1] = svma_arg(regs, 1);
-	call.args[2] = svma_arg(regs, 2);
+	call.args[2] = svma_flags_wanted(svma_arg(regs, 2));
 	return open_call(ri, current->mm, &call);
 }
 

@@ -14,3 +14,5 @@ KERNEL_HEADER_PACKAGES := linux-headers-@ABI@-amd64 linux-headers-@ABI@-common l
 # Modules stage 1 loads (their dependencies are found with modprobe): always, and only with run-vm --share.
 KERNEL_GUEST_MODULES := virtio_pci virtio_blk virtio_console ext4
 KERNEL_SHARE_MODULES := 9pnet_virtio 9p
+# What modules are built with, by default this machine's gcc-12: KERNEL_CC := a compiler, KERNEL_TOOLCHAIN := a Debian
+# release, in whose root it and kbuild's own programs run.

@@ -44,7 +44,7 @@ load_image() {
 	[[ -n $1 && $1 != */* && -f $mk ]] || die "no kernel '$1': supported are $(supported_kernels)"
 	# Left unset by an older or smaller image file: still defined.
 	KERNEL_SUITES='' KERNEL_META='' KERNEL_META_DEPENDS='' KERNEL_IMAGE_PACKAGES='' KERNEL_HEADER_PACKAGES=''
-	KERNEL_GUEST_MODULES='' KERNEL_SHARE_MODULES=''
+	KERNEL_GUEST_MODULES='' KERNEL_SHARE_MODULES='' KERNEL_TOOLCHAIN='' KERNEL_CC=''
 	while read -r name value; do
 		printf -v "$name" '%s' "$value"
 	done < <(sed -n 's/^\(KERNEL_[A-Z_]*\)[[:space:]]*:=[[:space:]]*\(.*[^[:space:]]\)[[:space:]]*$/\1 \2/p' "$mk")
