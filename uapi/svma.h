@@ -454,14 +454,15 @@ enum svma_condition_id {
 	SVMA_CONDITION_ADJACENT = 1,	/* it touches; values: end and start */
 	SVMA_CONDITION_SPECIAL = 2,	/* none of VM_IO, VM_DONTEXPAND, VM_PFNMAP, VM_MIXEDMAP; values: these flags */
 	SVMA_CONDITION_POLICY = 3,
-	SVMA_CONDITION_FLAGS = 4,	/* equal but for VM_SOFTDIRTY; values: vm_flags */
+	SVMA_CONDITION_FLAGS = 4,	/* equal but for VM_SOFTDIRTY (and VM_MAYBE_GUARD); values: vm_flags */
 	SVMA_CONDITION_FILE = 5,	/* same struct file; values: identities, hashed */
 	SVMA_CONDITION_CLOSE = 6,	/* no vm_ops->close; values: 1 where there is one */
 	SVMA_CONDITION_UFFD = 7,
 	SVMA_CONDITION_NAME = 8,
 	SVMA_CONDITION_ANON_VMA = 9,	/* same, or one is missing; values: identities */
-	SVMA_CONDITION_SINGULAR = 10,	/* asked where one is missing: neighbour's chain is singular; values: 1 or 0 */
+	SVMA_CONDITION_SINGULAR = 10,	/* asked where one is missing: the other's chain is singular; values: 1 or 0 */
 	SVMA_CONDITION_PGOFF = 11,	/* they continue each other; values: wanted and found, in pages */
+	SVMA_CONDITION_ANON_PGOFF = 12,	/* asked of private file mappings: how far indices of anonymous pages are off */
 	SVMA_CONDITION_COUNT = 16,	/* room in arrays */
 };
 

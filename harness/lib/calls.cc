@@ -18,7 +18,7 @@ struct Bit {
   const char* name;
 };
 
-// include/linux/mm.h; the same on x86-64 from 5.10 to 6.12 but for the last ones, which only newer
+// include/linux/mm.h; the same on x86-64 from 5.10 on but for the last ones, which only newer
 // kernels set.
 constexpr Bit kFlags[] = {
     {0x1, "read"},
@@ -53,7 +53,13 @@ constexpr Bit kFlags[] = {
     {0x40000000, "nohugepage"},
     {0x80000000, "mergeable"},
     {0xf00000000, "pkey"},
-    {0x2000000000, "uffd_minor"},
+    {0x2000000000, "uffd_minor"},  // of v6.1, v6.6 and v7.3
+    {0x4000000000, "uffd_minor"},
+    {0x20000000000, "uffd_minor"},
+    {0x10000000000, "droppable"},
+    {0x40000000000, "sealed"},  // of v7.3 and v6.10
+    {0x8000000000000000, "sealed"},
+    {0x80000000000, "uffd_rwp"},
 };
 
 // Shown by permissions, or on nearly every VMA.
@@ -74,7 +80,8 @@ constexpr Advice kAdvice[] = {
     {15, "nohugepage"},      {16, "dontdump"},      {17, "dodump"},
     {18, "wipeonfork"},      {19, "keeponfork"},    {20, "cold"},
     {21, "pageout"},         {22, "populate_read"}, {23, "populate_write"},
-    {24, "dontneed_locked"}, {25, "collapse"},
+    {24, "dontneed_locked"}, {25, "collapse"},      {102, "guard_install"},
+    {103, "guard_remove"},
 };
 
 // What operations fail with; include/uapi/asm-generic/errno-base.h and errno.h.

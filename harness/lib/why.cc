@@ -15,8 +15,8 @@ namespace svma {
 namespace {
 
 constexpr const char* kConditions[] = {
-    "neighbour", "adjacent", "special", "policy",   "flags",    "file",
-    "close",     "uffd",     "name",    "anon_vma", "singular", "pgoff",
+    "neighbour", "adjacent", "special",  "policy",   "flags", "file",       "close",
+    "uffd",      "name",     "anon_vma", "singular", "pgoff", "anon_pgoff",
 };
 
 constexpr uint64_t kVmSoftDirty = 0x8000000;
@@ -53,18 +53,30 @@ std::string anon_vma_line(const svma_condition& answer) {
                      answer.upper);
 }
 
-// Asked of the neighbour: its chain must have one entry.
+// Asked of the one that has an anon_vma, or, until v6.16, of the neighbour: its chain must have one
+// entry.
 std::string singular_line(const svma_condition& answer, bool neighbour_has_anon_vma) {
   if (!answer.asked) return "not asked: no anon_vma is missing on one side only";
-  if (answer.held) return "the neighbour's anon_vma chain is singular: its anon_vma can be shared";
+  if (answer.held)
+    return neighbour_has_anon_vma
+               ? "the neighbour's anon_vma chain is singular: its anon_vma can be shared"
+               : "its own anon_vma chain is singular: the neighbour can share it";
   if (neighbour_has_anon_vma)
     return "the neighbour's anon_vma chain has several entries: it was forked";
+  if (!answer.lower && !answer.upper)
+    return "the anon_vma chain of the one that has one has several entries: it was forked";
   return "the neighbour has no anon_vma, and so no chain that could be singular";
 }
 
 std::string pgoff_line(const svma_condition& answer) {
   if (answer.held) return fmt::format("page offset {:#x} continues the lower one", answer.upper);
   return fmt::format("page offset: expected {:#x}, found {:#x}", answer.lower, answer.upper);
+}
+
+std::string anon_pgoff_line(const svma_condition& answer) {
+  if (!answer.asked) return "not asked: no private mapping of a file, or the file's offset decides";
+  if (answer.held) return "the indices of anonymous pages continue each other, too";
+  return "anonymous pages came from elsewhere by mremap: their indices do not continue each other";
 }
 
 std::string refusals(const svma_condition (&answers)[SVMA_CONDITION_COUNT]) {
@@ -168,6 +180,8 @@ std::string condition_text(unsigned condition, const svma_condition& answer, boo
       return singular_line(answer, has_anon_vma);
     case SVMA_CONDITION_PGOFF:
       return pgoff_line(answer);
+    case SVMA_CONDITION_ANON_PGOFF:
+      return anon_pgoff_line(answer);
     default:
       return "";
   }

@@ -151,11 +151,12 @@ static inline bool svma_resize_refused(struct pt_regs *regs)
 static inline struct svma_args svma_args_munmap(struct pt_regs *regs)
 {
 	struct svma_args args = {
-		.mm = (struct mm_struct *)svma_arg(regs, SVMA_ON(0, 2, 2)),
-		.start = svma_arg(regs, SVMA_ON(1, 3, 3)),
+		.mm = (struct mm_struct *)svma_arg(regs, SVMA_ON(0, 2, 2, 2)),
+		.start = svma_arg(regs, SVMA_ON(1, 3, 3, 3)),
 	};
 
-	args.end = SVMA_ON(args.start + PAGE_ALIGN(svma_arg(regs, 2)), svma_arg(regs, 4), svma_arg(regs, 4));
+	args.end = SVMA_ON(args.start + PAGE_ALIGN(svma_arg(regs, 2)), svma_arg(regs, 4), svma_arg(regs, 4),
+			   svma_arg(regs, 4));
 	return args;
 }
 
@@ -167,12 +168,12 @@ static inline struct svma_args svma_args_munmap(struct pt_regs *regs)
 static inline struct svma_args svma_args_brk(struct pt_regs *regs)
 {
 	struct svma_args args = {
-		.vma = (struct vm_area_struct *)SVMA_ON(0, svma_arg(regs, 1), svma_arg(regs, 1)),
-		.start = svma_arg(regs, SVMA_ON(0, 2, 2)),
-		.flags = svma_arg(regs, SVMA_ON(2, 4, 4)),
+		.vma = (struct vm_area_struct *)SVMA_ON(0, svma_arg(regs, 1), svma_arg(regs, 1), svma_arg(regs, 1)),
+		.start = svma_arg(regs, SVMA_ON(0, 2, 2, 2)),
+		.flags = svma_arg(regs, SVMA_ON(2, 4, 4, 4)),
 	};
 
-	args.end = args.start + svma_arg(regs, SVMA_ON(1, 3, 3));
+	args.end = args.start + svma_arg(regs, SVMA_ON(1, 3, 3, 3));
 	return args;
 }
 
@@ -184,10 +185,10 @@ static inline struct svma_args svma_args_brk(struct pt_regs *regs)
 static inline struct svma_args svma_args_mprotect(struct pt_regs *regs)
 {
 	return (struct svma_args){
-		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 1, 2)),
-		.start = svma_arg(regs, SVMA_ON(2, 3, 4)),
-		.end = svma_arg(regs, SVMA_ON(3, 4, 5)),
-		.flags = svma_arg(regs, SVMA_ON(4, 5, 6)),
+		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 1, 2, 2)),
+		.start = svma_arg(regs, SVMA_ON(2, 3, 4, 4)),
+		.end = svma_arg(regs, SVMA_ON(3, 4, 5, 5)),
+		.flags = svma_arg(regs, SVMA_ON(4, 5, 6, 6)),
 	};
 }
 
@@ -198,10 +199,10 @@ static inline struct svma_args svma_args_mprotect(struct pt_regs *regs)
 static inline struct svma_args svma_args_mlock(struct pt_regs *regs)
 {
 	return (struct svma_args){
-		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 0, 1)),
-		.start = svma_arg(regs, SVMA_ON(2, 2, 3)),
-		.end = svma_arg(regs, SVMA_ON(3, 3, 4)),
-		.flags = svma_arg(regs, SVMA_ON(4, 4, 5)),
+		.vma = (struct vm_area_struct *)svma_arg(regs, SVMA_ON(0, 0, 1, 1)),
+		.start = svma_arg(regs, SVMA_ON(2, 2, 3, 3)),
+		.end = svma_arg(regs, SVMA_ON(3, 3, 4, 4)),
+		.flags = svma_flags_wanted(svma_arg(regs, SVMA_ON(4, 4, 5, 5))),
 	};
 }
 
@@ -222,7 +223,7 @@ static inline struct svma_args svma_args_mbind(struct pt_regs *regs)
  */
 static inline struct svma_args svma_args_merge(struct pt_regs *regs)
 {
-#if SVMA_ON(1, 1, 0)
+#if SVMA_ON(1, 1, 0, 0)
 	return (struct svma_args){
 		.mm = (struct mm_struct *)svma_arg(regs, 0),
 		.start = svma_arg(regs, 2),
@@ -230,7 +231,7 @@ static inline struct svma_args svma_args_merge(struct pt_regs *regs)
 		.flags = svma_arg(regs, 4),
 		.policy = (struct mempolicy *)svma_arg(regs, 8),
 		.uffd_ctx = svma_arg(regs, 9),
-		.name = SVMA_ON(0, svma_anon_name((struct anon_vma_name *)svma_arg(regs, 10)), 0),
+		.name = SVMA_ON(0, svma_anon_name((struct anon_vma_name *)svma_arg(regs, 10)), 0, 0),
 	};
 #else
 	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 2);
@@ -239,12 +240,29 @@ static inline struct svma_args svma_args_merge(struct pt_regs *regs)
 		.mm = vma->vm_mm,
 		.start = svma_arg(regs, 3),
 		.end = svma_arg(regs, 4),
-		.flags = svma_arg(regs, 5),
+		.flags = svma_flags_wanted(svma_arg(regs, 5)),
 		.policy = vma_policy(vma),
 		.uffd_ctx = svma_arg(regs, 6),
 		.name = svma_vma_anon_name(vma),
 	};
 #endif
+}
+
+/* 7.3: madvise_guard_install(madv_behavior), a structure that mm/madvise.c keeps to itself */
+static inline struct vm_area_struct *svma_guarded_vma(struct pt_regs *regs)
+{
+	enum { BEHAVIOR_VMA = 8 }; /* after mm, behavior, tlb, lock_mode, anon_name, range and prev */
+
+	return ((struct vm_area_struct *const *)svma_arg(regs, 0))[BEHAVIOR_VMA];
+}
+
+/*
+ * 6.12: do_mseal(start, len, flags)
+ * 7.3: mseal_range(start, end)
+ */
+static inline unsigned long svma_mseal_length(struct pt_regs *regs)
+{
+	return SVMA_ON(0, 0, svma_arg(regs, 1), svma_arg(regs, 1) - svma_arg(regs, 0));
 }
 
 /*
@@ -253,12 +271,12 @@ static inline struct svma_args svma_args_merge(struct pt_regs *regs)
  */
 static inline unsigned long svma_mmap_pgoff(struct pt_regs *regs)
 {
-	return svma_arg(regs, SVMA_ON(5, 5, 6));
+	return svma_arg(regs, SVMA_ON(5, 5, 6, 6));
 }
 
 static inline unsigned long svma_mmap_vm_flags(struct pt_regs *regs)
 {
-	return SVMA_ON(0, 0, svma_arg(regs, 5));
+	return SVMA_ON(0, 0, svma_arg(regs, 5), svma_arg(regs, 5));
 }
 
 #endif

@@ -28,9 +28,15 @@
 #define HAS_START_GAP (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0))
 /* v5.11 (d741bf41d7c7) took the kretprobe out of its instances. */
 #define HAS_GET_KRETPROBE (LINUX_VERSION_CODE >= KERNEL_VERSION(5, 11, 0))
+/* v6.16 (c84bf6dd2b83) added file_operations.mmap_prepare. */
+#define HAS_MMAP_PREPARE (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0))
+/* In v7.3 private mappings of files have page offsets of their own for anonymous pages. */
+#define HAS_ANON_PGOFF (LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0))
+/* v6.18 (bb6525f2f8c4) made the flags of an mm a bitmap. */
+#define HAS_FLAGS_BITMAP (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0))
 
 /* Until v6.5 (8d7071af8907), and in 6.1 until 6.1.37, stacks grew under the mmap_lock held for reading. */
-#define SHARED_STACK_GROWTH SVMA_ON(1, 0, 0)
+#define SHARED_STACK_GROWTH SVMA_ON(1, 0, 0, 0)
 
 #if HAS_MAPLE_TREE
 #include <linux/maple_tree.h>
@@ -110,10 +116,21 @@ int svma_overcommit_memory(void)
 	return READ_ONCE(*overcommit_memory);
 }
 
+#ifdef MMF_TOPDOWN
+static bool mm_flag(const struct mm_struct *mm, int bit)
+{
+#if HAS_FLAGS_BITMAP
+	return mm_flags_test(bit, mm);
+#else
+	return test_bit(bit, &mm->flags);
+#endif
+}
+#endif
+
 bool svma_mm_topdown(const struct mm_struct *mm)
 {
 #if HAS_TOPDOWN_FLAG
-	return test_bit(MMF_TOPDOWN, &mm->flags);
+	return mm_flag(mm, MMF_TOPDOWN);
 #else
 	return (unsigned long)mm->get_unmapped_area == topdown_search;
 #endif
@@ -257,11 +274,34 @@ void svma_layout_unlock(struct mm_struct *mm)
 }
 #endif
 
+bool svma_file_prepares(const struct file *file)
+{
+#if HAS_MMAP_PREPARE
+	return file->f_op->mmap_prepare;
+#else
+	return false;
+#endif
+}
+
+u16 svma_anon_shift(const struct vm_area_struct *vma)
+{
+#if HAS_ANON_PGOFF
+	enum { LARGEST_PRIME = 65521 };
+	unsigned long place = vma->vm_start >> PAGE_SHIFT;
+
+	if (!vma->vm_file || !vma_is_cow_mapping(vma))
+		return 0;
+	return (vma_start_anon_pgoff(vma) % LARGEST_PRIME + LARGEST_PRIME - place % LARGEST_PRIME) % LARGEST_PRIME;
+#else
+	return 0;
+#endif
+}
+
 /* v6.4 (d7597f59d1d3) added the prctl(). */
 bool svma_mm_merges_any(const struct mm_struct *mm)
 {
 #ifdef MMF_VM_MERGE_ANY
-	return test_bit(MMF_VM_MERGE_ANY, &mm->flags);
+	return mm_flag(mm, MMF_VM_MERGE_ANY);
 #else
 	return false;
 #endif

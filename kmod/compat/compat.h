@@ -14,17 +14,19 @@ struct anon_vma_name;
 struct mempolicy;
 
 /*
- * The kernels there is a column for. SVMA_ON(a, b, c) is what the column of this kernel says; the others are not
+ * The kernels there is a column for. SVMA_ON(a, b, c, d) is what the column of this kernel says; the others are not
  * evaluated, but must compile.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 10, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
-#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_5_10)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12, on_7_3) (on_5_10)
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_6_1)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12, on_7_3) (on_6_1)
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define SVMA_ON(on_5_10, on_6_1, on_6_12) (on_6_12)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12, on_7_3) (on_6_12)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0)
+#define SVMA_ON(on_5_10, on_6_1, on_6_12, on_7_3) (on_7_3)
 #else
-#error "svma: no compat layer for this kernel; supported: 5.10, 6.1, 6.12"
+#error "svma: no compat layer for this kernel; supported: 5.10, 6.1, 6.12, 7.3"
 #endif
 
 /**
@@ -56,6 +58,12 @@ unsigned long svma_lowest_brk(const struct mm_struct *mm);
 bool svma_has_live_tree(void);
 /* How many bytes below the new mapping a search for free space keeps unmapped. */
 unsigned long svma_search_start_gap(const struct vm_unmapped_area_info *info);
+
+/* Whether the driver of @file changes a new mapping before it may be merged. */
+bool svma_file_prepares(const struct file *file);
+
+/* svma_live_vma.anon_shift of @vma; 0 where the kernel does not keep such indices. */
+u16 svma_anon_shift(const struct vm_area_struct *vma);
 
 /* Whether a plain mmap() in @mm is placed from the top down; false for the legacy layout. */
 bool svma_mm_topdown(const struct mm_struct *mm);

@@ -248,7 +248,7 @@ static int do_snapshot(struct svma_session *session, struct svma_snapshot *arg)
 	arg->mm_id = t->id;
 	arg->seq = t->seq;
 	arg->health = reported_health(t);
-	arg->busy = t->unmapping || t->growing;
+	arg->busy = t->unmapping || t->growing || t->guarding;
 	svma_core_totals(t->shadow, &totals);
 	while (arg->count < room && !svma_core_find(t->shadow, at, &node)) {
 		svma_record(&node, &records[arg->count++]);

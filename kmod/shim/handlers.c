@@ -175,6 +175,8 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 	fill_rlimits(&t->op.rlimits);
 	t->op_id = atomic64_inc_return(&next_op_id);
 	t->op_open = true;
+	if (t->guarding)
+		t->op.steps |= SVMA_STEP_GUARDED;
 	svma_core_begin(t->shadow, &t->op, t->mm, &verdict);
 	svma_account_answers(t, &t->op, &verdict);
 	return t->op_id;
@@ -1218,7 +1220,7 @@ static int on_munmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (!current->mm)
 		return 1;
 	call.args[0] = svma_arg(regs, 0);
-	call.args[1] = svma_arg(regs, 1);
+	call.args[1] = svma_mseal_length(regs);
 	return open_call(ri, current->mm, &call);
 }
 
@@ -1259,7 +1261,7 @@ static int on_brk_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 /* do_mbind(start, len, mode, mode_flags, nmask, flags) */
 static int on_mbind_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct svma_call call = { .kind = SVMA_ON(SVMA_CALL_MBIND_WHOLE, SVMA_CALL_MBIND, SVMA_CALL_MBIND) };
+	struct svma_call call = { .kind = SVMA_ON(SVMA_CALL_MBIND_WHOLE, SVMA_CALL_MBIND, SVMA_CALL_MBIND, SVMA_CALL_MBIND) };
 
 	if (!current->mm)
 		return 1;
@@ -1278,7 +1280,7 @@ static int on_mseal(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (!current->mm)
 		return 1;
 	call.args[0] = svma_arg(regs, 0);
-	call.args[1] = svma_arg(regs, 1);
+	call.args[1] = svma_mseal_length(regs);
 	return open_call(ri, current->mm, &call);
 }
 
@@ -1524,63 +1526,116 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 	return 0;
 }
 
+/*
+ * madvise() of guard regions marks a VMA under its own lock or mmap_lock held for reading, so an operation on other
+ * VMAs may be open. The VMA itself stays what it is until this returns.
+ */
+static int on_guard(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	const struct vm_area_struct *vma = svma_guarded_vma(regs);
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(vma->vm_mm);
+	if (t) {
+		count_hit_ri(ri);
+		data->mm = vma->vm_mm;
+		data->start = vma->vm_start;
+		spin_lock(&t->lock);
+		t->guarding++;
+		t->seq++;
+		if (t->op_open)
+			t->op.steps |= SVMA_STEP_GUARDED;
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return !t;
+}
+
+static int on_guarded(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct svma_return_data *data = (struct svma_return_data *)ri->data;
+	struct svma_op op = { .kind = SVMA_CORE_MADVISE, .args[0] = data->start, .task = task_pid_nr(current) };
+	struct svma_verdict verdict = {};
+	struct svma_tracked *t;
+
+	op.result = (long)regs_return_value(regs);
+	rcu_read_lock();
+	t = svma_find_rcu(data->mm);
+	if (t) {
+		spin_lock(&t->lock);
+		t->guarding--;
+		t->seq++;
+		if (t->health == SVMA_CLEAN && !t->forking) {
+			svma_core_guard(t->shadow, data->start, op.result, &verdict);
+			svma_account_answers(t, &op, &verdict);
+		}
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
 /* --- the table ------------------------------------------------------------------------------------- */
 
-/* A row: the symbol on 5.10, on 6.1 and on 6.12, NULL where another row does its work. */
+/* A row: the symbol on 5.10, 6.1, 6.12 and 7.3, NULL where another row does its work. */
 #define ROW(what, ...) .symbol = SVMA_ON(__VA_ARGS__), .role = what, .required = true
 #define KPROBE(handler) .pre = handler
 #define KRETPROBE(at_entry, at_return) .entry = at_entry, .ret = at_return
-#define EVERYWHERE(symbol) symbol, symbol, symbol
+#define EVERYWHERE(symbol) symbol, symbol, symbol, symbol
 
 struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("release: totals compared", EVERYWHERE("up_write")), KPROBE(on_up_write) },
 	{ ROW("release: unmap goes on", EVERYWHERE("downgrade_write")), KPROBE(on_downgrade_write) },
 	{ ROW("mmap", EVERYWHERE("mmap_region")), KRETPROBE(on_mmap_region, close_at_return) },
-	{ ROW("mmap: cuts out what is there", NULL, NULL, "vms_gather_munmap_vmas"),
+	{ ROW("mmap: cuts out what is there", NULL, NULL, "vms_gather_munmap_vmas", "vms_gather_munmap_vmas"),
 	  KRETPROBE(on_gather, on_gathered) },
-	{ ROW("mmap: unmaps what is there", NULL, NULL, "vms_clean_up_area"), KPROBE(on_clean_up) },
-	{ ROW("munmap: pages counted", NULL, NULL, "remove_vma"), KPROBE(on_remove_vma) },
-	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap", "do_vmi_align_munmap"),
+	{ ROW("mmap: unmaps what is there", NULL, NULL, "vms_clean_up_area", "vms_complete_munmap_vmas"), KPROBE(on_clean_up) },
+	{ ROW("munmap: pages counted", NULL, NULL, "remove_vma", "remove_vma"), KPROBE(on_remove_vma) },
+	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap", "do_vmi_align_munmap", "do_vmi_align_munmap"),
 	  KRETPROBE(on_munmap, close_at_return) },
 	{ ROW("brk", EVERYWHERE("do_brk_flags")), KRETPROBE(on_brk, close_at_return) },
 	{ ROW("mprotect", EVERYWHERE("mprotect_fixup")), KRETPROBE(on_mprotect, close_at_return) },
 	{ ROW("mlock family", EVERYWHERE("mlock_fixup")), KRETPROBE(on_mlock, close_at_return) },
 	{ ROW("mremap that moves", EVERYWHERE("move_vma")), KRETPROBE(on_move_vma, close_at_return) },
-	{ ROW("mremap in place", EVERYWHERE("vma_to_resize")), KRETPROBE(on_resize, on_resize_checked) },
-	{ ROW("userfaultfd: one VMA", "vma_merge", "vma_merge", "vma_modify_flags_uffd"), KPROBE(on_merge) },
-	{ ROW("mbind", NULL, "mbind_range", "mbind_range"), KRETPROBE(on_mbind, close_at_return) },
+	{ ROW("mremap in place", "vma_to_resize", "vma_to_resize", "vma_to_resize", "check_prep_vma"), KRETPROBE(on_resize, on_resize_checked) },
+	{ ROW("userfaultfd: one VMA", "vma_merge", "vma_merge", "vma_modify_flags_uffd", "vma_modify_flags_uffd"), KPROBE(on_merge) },
+	{ ROW("mbind", NULL, "mbind_range", "mbind_range", "mbind_range"), KRETPROBE(on_mbind, close_at_return) },
 	{ ROW("address search", EVERYWHERE("vm_unmapped_area")), KRETPROBE(on_search, on_search_done) },
-	{ ROW("vmacache: what is asked", "vmacache_find", NULL, NULL), KRETPROBE(on_vmacache_find, on_vmacache_found) },
-	{ ROW("vmacache: what is put in", "vmacache_update", NULL, NULL), KPROBE(on_vmacache_update) },
+	{ ROW("vmacache: what is asked", "vmacache_find", NULL, NULL, NULL), KRETPROBE(on_vmacache_find, on_vmacache_found) },
+	{ ROW("vmacache: what is put in", "vmacache_update", NULL, NULL, NULL), KPROBE(on_vmacache_update) },
 	{ ROW("overcommit's answer", EVERYWHERE("security_vm_enough_memory_mm")),
 	  KRETPROBE(on_enough_memory, on_enough_memory_done) },
 	{ ROW("mmap: the call", EVERYWHERE("do_mmap")), KRETPROBE(on_mmap_call, on_call_done) },
 	{ ROW("munmap: the call", EVERYWHERE("__vm_munmap")), KRETPROBE(on_munmap_call, on_call_done) },
 	{ ROW("mprotect: the call", EVERYWHERE("do_mprotect_pkey")), KRETPROBE(on_mprotect_call, on_call_done) },
 	/* 5.10 has the tests of the arguments in its callers, too, and calls the rest. */
-	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise", "do_madvise"),
+	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise", "do_madvise", "do_madvise"),
 	  KRETPROBE(on_madvise, on_call_done) },
-	{ ROW("KSM is offered everything", NULL, NULL, "ksm_enable_merge_any"),
+	{ ROW("KSM is offered everything", NULL, NULL, "ksm_enable_merge_any", "ksm_enable_merge_any"),
 	  KRETPROBE(on_ksm_enable, close_at_return) },
-	{ ROW("KSM is denied everything", NULL, NULL, "ksm_disable_merge_any"),
+	{ ROW("KSM is denied everything", NULL, NULL, "ksm_disable_merge_any", "ksm_disable_merge_any"),
 	  KRETPROBE(on_ksm_disable, close_at_return) },
 	{ ROW("madvise: KSM's answer", EVERYWHERE("ksm_madvise")), KRETPROBE(on_ksm, on_ksm_done) },
 	/* The part that the system calls of 64-bit and of 32-bit programs share. */
 	{ ROW("mremap: the call", EVERYWHERE("__do_sys_mremap")), KRETPROBE(on_mremap_call, on_call_done) },
 	{ ROW("brk: the call", EVERYWHERE("__do_sys_brk")), KRETPROBE(on_brk_call, on_call_done) },
 	{ ROW("mbind: the call", EVERYWHERE("do_mbind")), KRETPROBE(on_mbind_call, on_call_done) },
-	{ ROW("mseal: the call", NULL, NULL, "do_mseal"), KRETPROBE(on_mseal, on_call_done) },
+	{ ROW("mseal: the call", NULL, NULL, "do_mseal", "mseal_range"), KRETPROBE(on_mseal, on_call_done) },
 	{ ROW("mlock: the call", EVERYWHERE("apply_vma_lock_flags")), KRETPROBE(on_mlock_call, on_call_done) },
-	{ ROW("mlockall: the call", EVERYWHERE("apply_mlockall_flags")), KRETPROBE(on_mlockall_call, on_call_done) },
+	{ ROW("mlockall: the call", "apply_mlockall_flags", "apply_mlockall_flags", "apply_mlockall_flags",
+	      "apply_mlockall_flags.isra.0"), KRETPROBE(on_mlockall_call, on_call_done) },
 	{ ROW("userfaultfd: the call", EVERYWHERE("userfaultfd_ioctl")), KRETPROBE(on_userfaultfd, on_call_done) },
 	{ ROW("clear_refs", EVERYWHERE("clear_refs_write")), KRETPROBE(on_clear_refs, on_call_done) },
 	{ ROW("stack growth", EVERYWHERE("expand_downwards")), KRETPROBE(on_stack_growth, on_stack_growth_done) },
 	{ ROW("special mappings, exec", EVERYWHERE("insert_vm_struct")), KRETPROBE(on_insert, close_at_return) },
 	{ ROW("exec: new mm in use", EVERYWHERE("setup_arg_pages")), KPROBE(on_setup_stack) },
-	{ ROW("exec: stack moves", "shift_arg_pages", "shift_arg_pages", "relocate_vma_down"),
+	{ ROW("exec: stack moves", "shift_arg_pages", "shift_arg_pages", "relocate_vma_down", "relocate_vma_down"),
 	  KRETPROBE(on_stack_shift, close_at_return) },
 	{ ROW("fork: the child's mm", EVERYWHERE("mm_init")), KRETPROBE(on_mm_init, on_mm_init_done) },
 	{ ROW("fork: the child's process", EVERYWHERE("wake_up_new_task")), KPROBE(on_new_task) },
+	{ ROW("madvise: a guarded VMA", NULL, NULL, NULL, "madvise_guard_install"), KRETPROBE(on_guard, on_guarded) },
 	{ ROW("first anonymous fault", EVERYWHERE("__anon_vma_prepare")), KRETPROBE(on_anon_vma, on_anon_vma_done) },
 	{ ROW("exit", EVERYWHERE("exit_mmap")), KPROBE(on_exit) },
 };

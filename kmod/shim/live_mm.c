@@ -23,6 +23,7 @@ void svma_live_file(struct file *file, struct svma_live_vma *out)
 	out->file = (unsigned long)file;
 	out->ino = inode->i_ino;
 	out->dev = inode->i_sb->s_dev;
+	out->prepared = svma_file_prepares(file);
 }
 
 u64 svma_live_file_bits(struct file *file)
@@ -61,6 +62,7 @@ void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out)
 	out->lock_exempt = vma_is_dax(vma) ||
 			   (vma->vm_file && svma_is_secretmem(file_inode(vma->vm_file)->i_sb));
 	out->anonymous = vma_is_anonymous(vma);
+	out->anon_shift = svma_anon_shift(vma);
 	if (vma->vm_flags & VM_HUGETLB)
 		out->split_shift = ilog2(vma_kernel_pagesize(vma));
 	else if (!vma->vm_file && svma_asks_before_split(vma))

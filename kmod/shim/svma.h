@@ -304,6 +304,7 @@ struct svma_growth {
  * @ring_moved: the journal is in the session now
  * @forgotten: untracked on request: no journal is kept; svma_admin
  * @growing: stacks that grow just now under mmap_lock held for reading (5.10)
+ * @guarding: VMAs that are being marked just now under their own locks
  * @beside_unmap: an unmap that went on under that lock, too, has ended meanwhile
  * @nr_grown: how many are in @grown
  * @grown: that have grown meanwhile, not applied yet
@@ -343,6 +344,7 @@ struct svma_tracked {
 	bool ring_moved;
 	bool forgotten;
 	unsigned int growing;
+	unsigned int guarding;
 	bool beside_unmap;
 	unsigned int nr_grown;
 	struct svma_growth grown[SVMA_MAX_GROWN];

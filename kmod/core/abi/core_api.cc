@@ -42,12 +42,12 @@ static_assert(static_cast<int>(MergeCondition::kAnonVma) == SVMA_CORE_CONDITION_
 static_assert(static_cast<int>(MergeCondition::kPgoff) == SVMA_CORE_CONDITION_PGOFF);
 
 // RETURNS: whether it would merge.
-bool explain(CloseRule rule, MergeSide side, const Vma* neighbour, const Vma& vma,
+bool explain(const MergeRules& rules, MergeSide side, const Vma* neighbour, const Vma& vma,
              svma_merge_answer* out) {
   const CloseAsked close =
-      rule == CloseRule::kNeverRemoved ? CloseAsked::kOfRange : CloseAsked::kOfNeighbour;
+      rules.close == CloseRule::kNeverRemoved ? CloseAsked::kOfRange : CloseAsked::kOfNeighbour;
   const MergeExplanation explanation =
-      explain_merge({side, neighbour, vma.range(), vma.attrs, close});
+      explain_merge({side, neighbour, vma.range(), vma.attrs, close, rules});
   for (unsigned i = 0; i < kMergeConditions; ++i) {
     const MergeAnswer& answer = explanation.answers[i];
     out[i] = {answer.lower, answer.upper, answer.asked, answer.held};
@@ -209,6 +209,11 @@ void svma_core_anon_vma(svma_shadow* shadow, const svma_live_vma* vma) {
   shadow->note_anon_vma(*vma);
 }
 
+void svma_core_guard(svma_shadow* shadow, svma_u64 addr, svma_s64 result, svma_verdict* verdict) {
+  const svma::SceneOfCall scene(shadow->scene, shadow->space(), *verdict);
+  shadow->note_guard(VirtAddr(addr), result, *verdict);
+}
+
 const svma_scene* svma_core_survey(svma_shadow* shadow) {
   svma::open_scene(shadow->scene);
   svma::touch(shadow->scene, {VirtAddr(0), VirtAddr(~svma::u64{0})});
@@ -272,9 +277,9 @@ void svma_core_why(const svma_shadow* shadow, svma_u64 addr, svma_merge_report* 
   if (!inside) return;
   out->found |= 1;
   out->vma = svma::node_of(space, *vma);
-  const svma::CloseRule rule = space.close_rule();
-  if (svma::explain(rule, svma::MergeSide::kPrev, prev, *vma, out->with_prev)) out->mergeable |= 1;
-  if (svma::explain(rule, svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
+  const svma::MergeRules& rules = space.merge_rules();
+  if (svma::explain(rules, svma::MergeSide::kPrev, prev, *vma, out->with_prev)) out->mergeable |= 1;
+  if (svma::explain(rules, svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
 }
 
 int svma_core_verify(const svma_shadow* shadow, char* what, unsigned long size, svma_u64* where) {

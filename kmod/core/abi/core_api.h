@@ -90,6 +90,7 @@ enum svma_core_field {
 #define SVMA_STEP_CUT 64u		/* what the unmap inside concerns was cut off at both ends */
 #define SVMA_STEP_BESIDE_UNMAP 128u	/* an unmap went on under the lock held for reading */
 #define SVMA_STEP_MORE_GREW 256u	/* other stacks have grown, too, which follow: compare after the last */
+#define SVMA_STEP_GUARDED 512u		/* madvise() marked a VMA beside it, or was about to */
 
 /* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
 #define SVMA_CORE_FACTS 11
@@ -380,7 +381,7 @@ struct svma_gap_query {
 };
 
 /* Conditions of a merge; their order is that of enum svma_condition_id in uapi/svma.h. */
-#define SVMA_CORE_CONDITIONS 12
+#define SVMA_CORE_CONDITIONS 13
 #define SVMA_CORE_CONDITION_FILE 5
 #define SVMA_CORE_CONDITION_UFFD 7
 #define SVMA_CORE_CONDITION_ANON_VMA 9
@@ -594,6 +595,13 @@ int svma_core_structure_differs(const struct svma_shadow *shadow, struct svma_co
  * svma_core_anon_vma - a fault gave a VMA its anon_vma
  */
 void svma_core_anon_vma(struct svma_shadow *shadow, const struct svma_live_vma *vma);
+
+/**
+ * svma_core_guard - madvise(MADV_GUARD_INSTALL) marked the VMA at @addr, under its lock alone
+ * @result: what the kernel's function for one VMA returned
+ * @verdict: the answer is counted here
+ */
+void svma_core_guard(struct svma_shadow *shadow, svma_u64 addr, svma_s64 result, struct svma_verdict *verdict);
 
 /**
  * svma_core_survey - the whole layout as a scene, for what has no operation: an attach, a resync

@@ -18,6 +18,7 @@ typedef unsigned long long svma_u64;
 typedef long long svma_s64;
 typedef unsigned int svma_u32;
 typedef unsigned char svma_u8;
+typedef unsigned short svma_u16;
 
 #define SVMA_NEVER_SPLIT 63
 
@@ -38,6 +39,9 @@ typedef unsigned char svma_u8;
  * @anon_singular: the anon_vma_chain has exactly one entry
  * @lock_exempt: mlock never sets VM_LOCKED here (DAX, secretmem, gate)
  * @anonymous: has no vm_ops; a private mapping of /dev/zero is anonymous, too, and has a file
+ * @prepared: not of a VMA, but of the file of an mmap(): its driver changes a mapping before it is merged
+ * @anon_shift: of a private mapping of a file, where the kernel knows: by how many pages the index of anonymous
+ *	pages is off from their address, modulo 65521, the largest prime below 1 << 16
  * @split_shift: it can be split at multiples of 1 << split_shift only (hugetlbfs); 0: anywhere;
  *	SVMA_NEVER_SPLIT: nowhere (the pages of the vdso)
  */
@@ -58,7 +62,9 @@ struct svma_live_vma {
 	svma_u8 lock_exempt;
 	svma_u8 anonymous;
 	svma_u8 split_shift;
-	svma_u8 reserved[7];
+	svma_u8 prepared;
+	svma_u16 anon_shift;
+	svma_u8 reserved[4];
 };
 
 /**

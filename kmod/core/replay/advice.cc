@@ -12,11 +12,13 @@ constexpr VmFlags kNotForKsm = kVmMergeable | kVmShared | kVmMayShare | kVmPfnMa
                                kVmDontExpand | kVmHugetlb | kVmMixedMap | kVmDroppable;
 
 // mm/mseal.c can_modify_vma_madv(): what is read-only and in no file would be lost.
-bool sealed_anonymous(const Vma& vma) {
-  return vma.has(kVmSealed) && vma.attrs.file == 0 && !vma.has(kVmShared);
+bool sealed_anonymous(const Semantics& semantics, const Vma& vma) {
+  return vma.has(semantics.sealed()) && vma.attrs.file == 0 && !vma.has(kVmShared);
 }
 
-bool sealed_against_loss(const Vma& vma) { return sealed_anonymous(vma) && !vma.has(kVmWrite); }
+bool sealed_against_loss(const Semantics& semantics, const Vma& vma) {
+  return sealed_anonymous(semantics, vma) && !vma.has(kVmWrite);
+}
 
 }  // namespace
 
@@ -27,17 +29,17 @@ bool advice_changes_flags(i32 advice) {
           advice <= static_cast<i32>(Advice::kKeepOnFork));
 }
 
-bool seal_depends_on_key(const Vma& vma, i32 advice) {
+bool seal_depends_on_key(const Semantics& semantics, const Vma& vma, i32 advice) {
   return (advice == static_cast<i32>(Advice::kDontFork) ||
           advice == static_cast<i32>(Advice::kWipeOnFork)) &&
-         sealed_anonymous(vma) && vma.has(kVmWrite) && vma.has(kVmPkeyMask);
+         sealed_anonymous(semantics, vma) && vma.has(kVmWrite) && vma.has(kVmPkeyMask);
 }
 
-void offer_to_ksm(Vma& vma) {
-  if (!vma.has(kNotForKsm)) vma.attrs.vm_flags |= kVmMergeable;
+VmFlags offered_to_ksm(VmFlags flags) {
+  return (flags & kNotForKsm) ? flags : flags | kVmMergeable;
 }
 
-Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
+Status advised_flags(const Semantics& semantics, const Vma& vma, i32 advice, VmFlags& flags) {
   switch (static_cast<Advice>(advice)) {
     case Advice::kNormal:
       flags &= ~(kVmRandRead | kVmSeqRead);
@@ -49,7 +51,7 @@ Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
       flags = (flags & ~kVmRandRead) | kVmSeqRead;
       return kOk;
     case Advice::kDontFork:
-      if (sealed_against_loss(vma)) return Status::error(kEPERM);
+      if (sealed_against_loss(semantics, vma)) return Status::error(kEPERM);
       flags |= kVmDontCopy;
       return kOk;
     case Advice::kDoFork:
@@ -77,7 +79,7 @@ Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags) {
       flags &= ~kVmDontDump;
       return kOk;
     case Advice::kWipeOnFork:
-      if (sealed_against_loss(vma)) return Status::error(kEPERM);
+      if (sealed_against_loss(semantics, vma)) return Status::error(kEPERM);
       if (vma.attrs.file != 0 || vma.has(kVmShared)) return Status::error(kEINVAL);
       flags |= kVmWipeOnFork;
       return kOk;

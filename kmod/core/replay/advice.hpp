@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/status.hpp"
+#include "replay/semantics.hpp"
 #include "vma/vma.hpp"
 
 namespace svma {
@@ -29,15 +30,15 @@ enum class Advice : i32 {
 // Whether the advice goes through the mmap_lock held for writing and may change vm_flags.
 bool advice_changes_flags(i32 advice);
 
-// What a new VMA becomes in an mm in which KSM may merge everything: mm/ksm.c ksm_add_vma() in
-// v6.12.
-void offer_to_ksm(Vma& vma);
+// The flags of a VMA in an mm in which KSM may merge everything: mm/ksm.c ksm_add_vma() in v6.12,
+// ksm_vma_flags() in v6.17.
+VmFlags offered_to_ksm(VmFlags flags);
 
 // Whether only the task knows if a sealed VMA may lose its pages: arch_vma_access_permitted() asks
 // its protection keys.
-bool seal_depends_on_key(const Vma& vma, i32 advice);
+bool seal_depends_on_key(const Semantics& semantics, const Vma& vma, i32 advice);
 
 // Applies the advice to `flags`, which are those of `vma`. RETURNS: -EINVAL when `vma` refuses it.
-Status advised_flags(const Vma& vma, i32 advice, VmFlags& flags);
+Status advised_flags(const Semantics& semantics, const Vma& vma, i32 advice, VmFlags& flags);
 
 }  // namespace svma

@@ -138,6 +138,7 @@ CallCheck::State CallCheck::next_uffd_step(Step& step) const {
   if (call_.args[2] & 1) wanted |= kVmUffdMissing;
   if (call_.args[2] & 2) wanted |= kVmUffdWp;
   if (call_.args[2] & 4) wanted |= semantics_.uffd_minor();
+  if (call_.args[2] & 8) wanted |= semantics_.uffd_rwp();
   VirtAddr cursor(call_.cursor);
   if (call_.state & kStepped) {
     const Vma* const last = space_.find_vma(cursor - 1);

@@ -78,13 +78,18 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
 u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   const VmaAttrs seen = attrs_of(live);
   VmaAttrs& mine = vma.attrs;
-  if (faulted_ && mine.anon_vma == 0 && seen.anon_vma != 0) {
+  if ((steps_ & SVMA_STEP_GUARDED) && (seen.vm_flags & ~mine.vm_flags) == kVmMaybeGuard) {
+    mine.vm_flags |= kVmMaybeGuard;
+    count_fact(verdict_, Fact::kOrder);
+  }
+  if ((steps_ & SVMA_STEP_FAULTED) && mine.anon_vma == 0 && seen.anon_vma != 0) {
     mine.anon_vma = seen.anon_vma;
     mine.anon_singular = seen.anon_singular;
     count_fact(verdict_, Fact::kAnonVma);
   }
   if (mine.vm_flags != seen.vm_flags) return SVMA_CORE_FIELD_FLAGS;
   if (mine.vm_pgoff != seen.vm_pgoff) return SVMA_CORE_FIELD_PGOFF;
+  if (mine.anon_shift != seen.anon_shift) return SVMA_CORE_FIELD_PGOFF;
   if (mine.file != seen.file || mine.ino != seen.ino || mine.dev != seen.dev)
     return SVMA_CORE_FIELD_FILE;
   if (mine.vm_policy != seen.vm_policy) return SVMA_CORE_FIELD_POLICY;

@@ -13,9 +13,10 @@ bool compare_value(svma_verdict& verdict, u32 field, u64 predicted, u64 observed
 
 class Comparer {
  public:
-  // `faulted`: a fault inside the operation gave some VMA an anon_vma (Fact::kAnonVma).
-  Comparer(AddressSpace& space, const void* mm, svma_verdict& verdict, bool faulted = false)
-      : space_(space), mm_(mm), verdict_(verdict), faulted_(faulted) {}
+  // `steps`: svma_op.steps; what went on beside the operation under VMA locks, or inside it, may
+  // have given some VMA an anon_vma (Fact::kAnonVma) or marked it (Fact::kOrder).
+  Comparer(AddressSpace& space, const void* mm, svma_verdict& verdict, u32 steps = 0)
+      : space_(space), mm_(mm), verdict_(verdict), steps_(steps) {}
 
   // Compares every VMA that touches `range`, and one neighbour on each side.
   void compare_layout(AddrRange range);
@@ -41,7 +42,7 @@ class Comparer {
   AddressSpace& space_;
   const void* mm_;
   svma_verdict& verdict_;
-  const bool faulted_;
+  const u32 steps_;
 };
 
 }  // namespace svma

@@ -53,9 +53,7 @@ void PlanCheck::note_step(const svma_op& op) {
     case SVMA_CORE_MREMAP_EXPAND:
       return decide_growth({op.args[1], op.args[2]});
     case SVMA_CORE_MREMAP_MOVE:
-      call_.state |= kMoved;
-      call_.expected = static_cast<i64>(op.args[4]);
-      return;
+      return note_move(op);
     case SVMA_CORE_MBIND:
       if (const Vma* const vma = space_.find_vma(VirtAddr(op.args[3]))) {
         call_.cursor = (rebinds(*vma, op) ? vma->vm_start : vma->vm_end).value();

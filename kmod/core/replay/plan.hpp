@@ -119,7 +119,15 @@ class PlanCheck {
   Plan mremap_to(const Vma* vma, Lengths lengths) const;
   Resize vma_to_resize(const Vma& vma, const Lengths& lengths) const;
   bool expandable(const Vma& vma, u64 more) const;
-  void decide_growth(const Lengths& lengths);
+  void decide_growth(Lengths lengths);
+  Lengths asked_lengths() const;
+  bool whole_pages(const Vma& vma, u64 addresses, Lengths& lengths) const;
+  bool copy_fits(const Vma& vma, const Lengths& lengths) const;
+  Plan next_of_checked_mremap() const;
+  Resize check_prep_vma(const Vma& vma, Lengths& lengths) const;
+  Plan checked_mremap_to(const Vma& vma, Lengths lengths) const;
+  Plan next_of_moves() const;
+  void note_move(const svma_op& op);
   Plan move(const Vma& vma, const Lengths& lengths) const;
 
   // plan_brk.cc

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/predict.hpp"
 
+#include <initializer_list>
+
 #include "base/mutation.hpp"
 #include "replay/advice.hpp"
 #include "replay/compare.hpp"
@@ -152,13 +154,26 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   attrs.vm_pgoff = PageOffset(op.args[3]);
   attrs.anonymous = attrs.file == 0 && !(attrs.vm_flags & kVmShared);
   if (accountable_mapping(attrs.vm_flags)) attrs.vm_flags |= kVmAccount;
+  const bool prepared = semantics_.mmap_prepares_first && op.vma.prepared != 0;
+  if (prepared) {
+    count_fact(Fact::kDriver);
+    take_driver_attrs(range, attrs);
+  }
+  // Where no driver can change its mind any more, or none is there.
+  const bool marked_early = semantics_.ksm_marks_before_merge && (attrs.file == 0 || prepared);
+  if (op.args[4] != 0 && marked_early) attrs.vm_flags = offered_to_ksm(attrs.vm_flags);
 
   VmFlags account = attrs.vm_flags;
   Vma* vma = join_neighbour(range, attrs);
   if (vma == nullptr) {
-    const bool shared_anon = attrs.file == 0 && (attrs.vm_flags & kVmShared);
-    vma = map_new(range, attrs, shared_anon, reserve);
-    if (op.args[4] != 0) offer_to_ksm(*vma);
+    const Driver driver = prepared                       ? Driver::kDone
+                          : attrs.file != 0              ? Driver::kOfFile
+                          : (attrs.vm_flags & kVmShared) ? Driver::kOfSharedMemory
+                                                         : Driver::kDone;
+    vma = map_new(range, attrs, driver, reserve);
+    if (op.args[4] != 0 && !marked_early) {
+      vma->attrs.vm_flags = offered_to_ksm(vma->attrs.vm_flags);
+    }
     account = vma->attrs.vm_flags;
   }
 
@@ -280,14 +295,15 @@ Vma* Predictor::expand_neighbour(AddrRange range, const VmaAttrs& attrs) {
   return vma;
 }
 
-Vma* Predictor::map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaReserve& reserve) {
+Vma* Predictor::map_new(AddrRange range, VmaAttrs attrs, Driver driver, VmaReserve& reserve) {
   VmaAttrs asked = attrs;
-  if (attrs.file != 0 || shared_anon) {
-    count_fact(shared_anon ? Fact::kSharedAnon : Fact::kDriver);
+  if (driver != Driver::kDone) {
+    count_fact(driver == Driver::kOfSharedMemory ? Fact::kSharedAnon : Fact::kDriver);
     take_driver_attrs(range, attrs);
   }
   // A driver that changed the flags may have made the range fit its neighbour after all.
-  if (attrs.file != 0 && !shared_anon && attrs.vm_flags != asked.vm_flags) {
+  if (semantics_.mmap_retries_merge && driver == Driver::kOfFile &&
+      attrs.vm_flags != asked.vm_flags) {
     Vma* prev = nullptr;
     space_.find_vma_prev(range.start, &prev);
     asked.vm_flags = attrs.vm_flags;
@@ -361,12 +377,12 @@ Status Predictor::unmap_refusal(AddrRange range, u32 map_count_limit) const {
   const Vma* const first = space_.find_vma_intersection(range);
   const Vma* const last = space_.find_vma(range.end - 1);
   if (first != nullptr && first->vm_start < range.start) {
-    if (first->has(kVmSealed)) return Status::error(kEPERM);
+    if (first->has(semantics_.sealed())) return Status::error(kEPERM);
     if (!first->may_split(range.start)) return Status::error(kEINVAL);
   }
   for (const Vma* vma = first; vma != nullptr && vma->vm_start < range.end;
        vma = AddressSpace::next(vma)) {
-    if (vma->has(kVmSealed)) return Status::error(kEPERM);
+    if (vma->has(semantics_.sealed())) return Status::error(kEPERM);
   }
   if (last != nullptr && last->vm_start < range.end && range.end < last->vm_end &&
       !last->may_split(range.end)) {
@@ -379,7 +395,7 @@ Status Predictor::unmap_refusal(AddrRange range, u32 map_count_limit) const {
 Status Predictor::unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve) {
   if (space_.munmap_needs_more_maps(range, map_count_limit)) return kOk;
   Vma* const first = space_.find_vma_intersection(range);
-  if (first == nullptr || first->vm_start >= range.start || first->has(kVmSealed) ||
+  if (first == nullptr || first->vm_start >= range.start || first->has(semantics_.sealed()) ||
       !first->may_split(range.start)) {
     return kOk;
   }
@@ -407,6 +423,8 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
   attrs.vm_flags = op.args[2];
   attrs.vm_pgoff = PageOffset(start.page_number());
   attrs.anonymous = true;
+  const bool marked_early = semantics_.ksm_marks_before_merge;
+  if (op.args[4] != 0 && marked_early) attrs.vm_flags = offered_to_ksm(attrs.vm_flags);
 
   Vma* vma = brk_joins(op, range, attrs);
   if (vma == nullptr) {
@@ -419,7 +437,9 @@ Status Predictor::brk(const svma_op& op, Touched& touched) {
       return kOk;  // something is mapped there that the shadow should not have: the comparison
                    // tells
     }
-    if (op.args[4] != 0) offer_to_ksm(*vma);
+    if (op.args[4] != 0 && !marked_early) {
+      vma->attrs.vm_flags = offered_to_ksm(vma->attrs.vm_flags);
+    }
   }
   space_.acct().total_vm += range.pages();
   if (!mutated(Mutation::brk_data_vm)) space_.acct().data_vm += range.pages();
@@ -434,7 +454,8 @@ Vma* Predictor::brk_joins(const svma_op& op, AddrRange range, const VmaAttrs& at
   if (op.args[3] == SVMA_CORE_NO_VMA) return nullptr;
   Vma* const vma = space_.find_vma(VirtAddr(op.args[3]));
   if (vma == nullptr || vma->vm_end != range.start || vma->attrs.vm_policy != 0 ||
-      can_vma_merge_after(*vma, attrs, attrs.vm_pgoff) != MergeVerdict::kMergeable) {
+      can_vma_merge_after(*vma, attrs, attrs.vm_pgoff, space_.merge_rules()) !=
+          MergeVerdict::kMergeable) {
     return nullptr;
   }
   space_.vma_expand(vma, {vma->vm_start, range.end}, vma->attrs.vm_pgoff, nullptr);
@@ -475,7 +496,8 @@ Result<Vma*> Predictor::change(const Change& change, VmaReserve& reserve) {
     return s;
   }
   if (change.kernel_failed) return vma;
-  const VmFlags left = change.leaves_soft_dirty ? kVmSoftDirty : 0;
+  VmFlags left = change.leaves_soft_dirty ? kVmSoftDirty : 0;
+  if (merged != nullptr || change.leaves_soft_dirty) left |= semantics_.sticky();
   vma->attrs.vm_flags = (change.vm_flags & ~left) | (vma->attrs.vm_flags & left);
   if (change.others) {
     vma->attrs.uffd_ctx = attrs.uffd_ctx;
@@ -527,7 +549,7 @@ Status Predictor::mprotect(const svma_op& op, Touched& touched) {
 
   const Vma* vma = space_.find_vma(range.start);
   if (vma == nullptr) return kOk;
-  if (vma->has(kVmSealed)) {
+  if (vma->has(semantics_.sealed())) {
     compare_value(verdict_, SVMA_CORE_FIELD_RESULT, static_cast<u64>(-kEPERM),
                   static_cast<u64>(op.result));
     return kOk;
@@ -642,11 +664,11 @@ Status Predictor::madvise(const svma_op& op, Touched& touched) {
       count_fact(Fact::kFailure);
       break;
     }
-    if (seal_depends_on_key(*vma, static_cast<i32>(op.args[2]))) {
+    if (seal_depends_on_key(semantics_, *vma, static_cast<i32>(op.args[2]))) {
       count_fact(Fact::kResource);
       return Status::error(kEOPNOTSUPP);
     }
-    if (!advised_flags(*vma, static_cast<i32>(op.args[2]), flags).ok()) break;
+    if (!advised_flags(semantics_, *vma, static_cast<i32>(op.args[2]), flags).ok()) break;
     if (mutated(Mutation::madvise_wrong_flag)) flags |= kVmDontDump;
     left.start = vma->vm_end;
     if (flags == vma->attrs.vm_flags) continue;
@@ -723,11 +745,11 @@ Status Predictor::mseal(const svma_op& op, Touched& touched) {
     const Vma* const vma = space_.find_vma(at);
     const AddrRange part = part_of(*vma, {at, range.end});
     at = part.end;
-    if (vma->has(kVmSealed)) continue;
+    if (vma->has(semantics_.sealed())) continue;
     VmaReserve reserve;
     if (Status s = reserve.fill(2); !s.ok()) return s;
     const Result<Vma*> sealed = change({.range = part,
-                                        .vm_flags = vma->attrs.vm_flags | kVmSealed,
+                                        .vm_flags = vma->attrs.vm_flags | semantics_.sealed(),
                                         .others = false,
                                         .uffd_ctx = 0,
                                         .vm_policy = 0,
@@ -760,7 +782,7 @@ Status Predictor::offer_all_to_ksm(const svma_op& op, Touched& touched) {
   if (offer == was_offered || (offer && op.result != 0)) return kOk;
   for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
     if (offer || op.result != 0) {
-      offer_to_ksm(*vma);
+      vma->attrs.vm_flags = offered_to_ksm(vma->attrs.vm_flags);
     } else {
       vma->attrs.vm_flags &= ~kVmMergeable;
     }
@@ -793,6 +815,27 @@ void Predictor::prepare_userfaultfd(Vma* copy) {
   copy->attrs.vm_flags &= ~semantics_.uffd_flags();
 }
 
+// Before v7.3 three were to be left.
+bool Predictor::too_many_to_move(const Vma& vma, bool dontunmap, u32 limit) const {
+  if (!semantics_.mremap_counts_exactly) return limit < 3 || space_.map_count() >= limit - 3;
+  const u32 splits = dontunmap && vma.has(kVmLocked) ? 1 : 0;
+  return space_.map_count() + 2 + splits > limit;
+}
+
+// Whether the userfaultfd of `vma`, if there is one, asked to be told of mremap(). Only the copy
+// says so.
+bool Predictor::userfaultfd_follows(const Vma& vma, VirtAddr copy) {
+  if (vma.attrs.uffd_ctx == 0 || !semantics_.mremap_isolates_deaf_uffd) return true;
+  svma_live_vma live;
+  return svma_os_live_find(mm_, copy.value(), &live) == 0 && live.uffd_ctx != 0;
+}
+
+// The pages keep their index and change their place.
+AnonShift Predictor::shift_of_copy(const Vma& vma, VirtAddr from, VirtAddr to) const {
+  if (!semantics_.files_have_anon_index || !is_private_file(vma.attrs)) return {};
+  return vma.attrs.anon_shift.plus(AnonShift::between(from, to));
+}
+
 // mm/mremap.c move_vma(): copy, then unmap the source or, with MREMAP_DONTUNMAP, leave it empty.
 // The concealing of VM_ACCOUNT in between leaves no trace in the layout.
 Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
@@ -803,7 +846,7 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   touched.add(from);
   Vma* vma = space_.find_vma(from.start);
   if (vma == nullptr || vma->vm_start > from.start || vma->vm_end < from.end) return kOk;
-  const bool too_many = op.map_count_limit < 3 || space_.map_count() >= op.map_count_limit - 3;
+  const bool too_many = too_many_to_move(*vma, dontunmap, op.map_count_limit);
   if (is_error(op.result)) {
     explain_failure(op, !too_many);
     if (op.steps & SVMA_STEP_UNDONE) return mremap_undone(vma, from, to);
@@ -824,7 +867,9 @@ Status Predictor::mremap_move(const svma_op& op, Touched& touched) {
   const CopyRequest request{.to = to,
                             .pgoff = pgoff,
                             .keep_source = dontunmap && semantics_.dontunmap_isolates_source,
-                            .merges_beyond_source = semantics_.dontunmap_merges_beyond};
+                            .merges_beyond_source = semantics_.dontunmap_merges_beyond,
+                            .merges = userfaultfd_follows(*vma, to.start),
+                            .anon_shift = shift_of_copy(*vma, from.start, to.start)};
   const Result<Vma*> copy = space_.copy_vma(&vma, request, reserve);
   if (!copy.ok()) return kOk;
   prepare_userfaultfd(*copy);
@@ -869,6 +914,7 @@ void Predictor::leave_source(Vma* vma, const Vma* copy, AddrRange from) {
   if (semantics_.dontunmap_isolates_source) {
     vma->attrs.anon_vma = 0;
     vma->attrs.anon_singular = false;
+    vma->attrs.anon_shift = {};
   }
   if (vma->attrs.anonymous && vma->attrs.file == 0 && semantics_.dontunmap_resets_pgoff) {
     vma->attrs.vm_pgoff = PageOffset(vma->vm_start.page_number());

@@ -42,6 +42,9 @@ class Predictor {
     bool leaves_soft_dirty;  // VM_SOFTDIRTY of a merged VMA stays what it is
   };
 
+  // What a driver has still to do with a new mapping.
+  enum class Driver : u8 { kDone, kOfFile, kOfSharedMemory };
+
   Status mmap(const svma_op& op, Touched& touched);
   Status mmap_failed(const svma_op& op, AddrRange range, VmaReserve& reserve);
   bool mmap_within_limits(const svma_op& op, AddrRange range) const;
@@ -69,7 +72,7 @@ class Predictor {
   Vma* merge_below(AddrRange range, const VmaAttrs& attrs);
   Vma* brk_joins(const svma_op& op, AddrRange range, const VmaAttrs& attrs);
   Vma* expand_neighbour(AddrRange range, const VmaAttrs& attrs);
-  Vma* map_new(AddrRange range, VmaAttrs attrs, bool shared_anon, VmaReserve& reserve);
+  Vma* map_new(AddrRange range, VmaAttrs attrs, Driver driver, VmaReserve& reserve);
   void take_driver_attrs(AddrRange range, VmaAttrs& attrs);
   Result<Vma*> change(const Change& change, VmaReserve& reserve);
   Status split_around(Vma* vma, const Change& change, VmaReserve& reserve);
@@ -78,6 +81,9 @@ class Predictor {
   Status cut_out(AddrRange range, VmaReserve& reserve);
   Status unmap_refusal(AddrRange range, u32 map_count_limit) const;
   Status unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve);
+  bool too_many_to_move(const Vma& vma, bool dontunmap, u32 limit) const;
+  bool userfaultfd_follows(const Vma& vma, VirtAddr copy);
+  AnonShift shift_of_copy(const Vma& vma, VirtAddr from, VirtAddr to) const;
   void prepare_userfaultfd(Vma* copy);
   Status mremap_undone(Vma* vma, AddrRange from, AddrRange to);
   void leave_source(Vma* vma, const Vma* copy, AddrRange from);

@@ -159,8 +159,76 @@ struct Semantics {
   // VM_UFFD_MINOR_BIT from 37 to 38".
   bool uffd_minor_is_bit_38;
 
-  VmFlags uffd_minor() const { return uffd_minor_is_bit_38 ? kVmUffdMinor << 1 : kVmUffdMinor; }
-  VmFlags uffd_flags() const { return kVmUffdMissing | kVmUffdWp | uffd_minor(); }
+  // High flags moved once more: VM_UFFD_MINOR is bit 41, VM_SEALED 42, not 63. include/linux/mm.h
+  // in v7.3.
+  bool high_flags_renumbered;
+
+  // userfaultfd has a fourth mode, VM_UFFD_RWP, bit 43. mm/userfaultfd.c userfaultfd_register() in
+  // v7.3.
+  bool uffd_knows_rwp;
+
+  // Either of two VMAs may bring the anon_vma that the other one lacks; see AnonRule. v6.16,
+  // 879bca0a2c4f "mm/vma: fix incorrectly disallowed anonymous VMA merges".
+  bool merge_takes_anon_vma_of_range;
+
+  // VM_SOFTDIRTY and VM_MAYBE_GUARD of a part are those of the whole after a merge. v6.19,
+  // 64212ba02e66 "mm: implement sticky VMA flags".
+  bool merge_keeps_sticky_flags;
+
+  // Guard regions mark their VMA, VM_MAYBE_GUARD. v6.19, 5dba5cc2e0ff "mm: introduce VM_MAYBE_GUARD
+  // and make visible in /proc/$pid/smaps".
+  bool madvise_marks_guards;
+
+  // Anonymous pages of private file mappings are indexed by the address at which they were first
+  // faulted in, not by the offset in the file, so those indices must continue each other in a
+  // merge. mm/vma.c needs_adjacent_anon_pgoff() in v7.3.
+  bool files_have_anon_index;
+
+  // A driver that changes flags, offset or file of a mapping does so before a merge is tried, where
+  // it has the new hook. v6.16, c84bf6dd2b83 "mm: introduce new .mmap_prepare() file callback".
+  bool mmap_prepares_first;
+
+  // When a driver's old hook changed vm_flags, a merge is tried once more. Until v6.16, "mm/vma:
+  // remove mmap() retry merge".
+  bool mmap_retries_merge;
+
+  // Where KSM may merge everything, a new mapping is marked before a merge with its neighbours is
+  // tried, if no driver can object; before, only one that did not merge was. v6.17, cf7e7a3503df
+  // "mm: prevent KSM from breaking VMA merging for new VMAs".
+  bool ksm_marks_before_merge;
+
+  // mremap() to a fixed address of the same size moves all VMAs of its range, one after the other.
+  // v6.17, d23cb648e365 "mm/mremap: permit mremap() move of multiple VMAs".
+  bool mremap_moves_many;
+
+  // mremap() tests addresses and lengths before it takes the lock, and the VMA before it unmaps
+  // anything. v6.17, 3215eaceca87 "mm/mremap: refactor initial parameter sanity checks".
+  bool mremap_checks_first;
+
+  // mremap() wants room for as many more VMAs as it may make, at its beginning and before a move,
+  // 4 and 2, or one more for MREMAP_DONTUNMAP; before, three and five were to be left, with a fixed
+  // address at its beginning. mm/mremap.c __check_map_count_against_split() in v7.3.
+  bool mremap_counts_exactly;
+
+  // The copy of a VMA whose userfaultfd does not follow mremap() never merges. mm/vma.c
+  // vma_merge_copied_range() in v7.3.
+  bool mremap_isolates_deaf_uffd;
+
+  VmFlags uffd_minor() const {
+    if (high_flags_renumbered) return kVmUffdMinor << 4;
+    return uffd_minor_is_bit_38 ? kVmUffdMinor << 1 : kVmUffdMinor;
+  }
+  VmFlags uffd_rwp() const { return uffd_knows_rwp ? u64{1} << 43 : 0; }
+  VmFlags uffd_flags() const { return kVmUffdMissing | kVmUffdWp | uffd_minor() | uffd_rwp(); }
+  VmFlags sealed() const { return high_flags_renumbered ? u64{1} << 42 : kVmSealed; }
+  VmFlags sticky() const { return merge_keeps_sticky_flags ? kVmSoftDirty | kVmMaybeGuard : 0; }
+  MergeRules merge_rules() const {
+    return {
+        .close = close_forbids_removal_only ? CloseRule::kNeverRemoved : CloseRule::kNeverMerged,
+        .anon =
+            merge_takes_anon_vma_of_range ? AnonRule::kEitherBrings : AnonRule::kNeighbourBrings,
+        .sticky = sticky()};
+  }
 };
 
 // One choice of a profile, in words: its name above, its value, and where it comes from.

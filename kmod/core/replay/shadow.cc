@@ -43,6 +43,7 @@ VmaAttrs attrs_of(const svma_live_vma& live) {
   attrs.has_close = live.has_close != 0;
   attrs.anon_singular = live.anon_singular != 0;
   attrs.anonymous = live.anonymous != 0;
+  attrs.anon_shift = AnonShift(live.anon_shift);
   attrs.split_shift = live.split_shift;
   return attrs;
 }
@@ -65,6 +66,7 @@ svma_live_vma record_of(const Vma& vma) {
   record.has_close = vma.attrs.has_close;
   record.anon_singular = vma.attrs.anon_singular;
   record.anonymous = vma.attrs.anonymous;
+  record.anon_shift = vma.attrs.anon_shift.residue();
   record.split_shift = vma.attrs.split_shift;
   return record;
 }
@@ -187,6 +189,15 @@ void Shadow::note_anon_vma(const svma_live_vma& live) {
   vma->attrs.anon_singular = live.anon_singular != 0;
 }
 
+// mm/madvise.c madvise_guard_install() in v7.3.
+void Shadow::note_guard(VirtAddr addr, i64 result, svma_verdict& verdict) {
+  Vma* const vma = space_.find_vma(addr);
+  if (vma == nullptr || vma->vm_start > addr) return;
+  const bool refused = vma->has(kVmSpecial | kVmHugetlb | kVmLocked);
+  compare_value(verdict, SVMA_CORE_FIELD_RESULT, refused, result == -kEINVAL);
+  if (!refused && semantics_->madvise_marks_guards) vma->attrs.vm_flags |= kVmMaybeGuard;
+}
+
 // What the operation is going to change, as far as its arguments say.
 AddrRange Shadow::range_at_entry(const svma_op& op) const {
   const VirtAddr start(op.args[0]);
@@ -298,7 +309,7 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
   const Status predicted = Predictor(*this, mm, verdict).apply(op, touched);
   if (op.steps & SVMA_STEP_BESIDE_UNMAP) hiwater_unsure_ = true;
   if (predicted.ok() && (op.steps & SVMA_STEP_MORE_GREW)) return;
-  Comparer comparer(space_, mm, verdict, (op.steps & SVMA_STEP_FAULTED) != 0);
+  Comparer comparer(space_, mm, verdict, op.steps);
   for (u32 i = 0; i < touched.count; ++i) {
     if (predicted.ok()) {
       comparer.compare_layout(touched.range[i]);

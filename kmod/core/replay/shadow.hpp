@@ -42,9 +42,7 @@ class Shadow {
  public:
   Shadow(const Semantics& semantics, u64 stack_guard_gap)
       : semantics_(&semantics),
-        space_(stack_guard_gap, semantics.gap_rule,
-               semantics.close_forbids_removal_only ? CloseRule::kNeverRemoved
-                                                    : CloseRule::kNeverMerged) {}
+        space_(stack_guard_gap, semantics.gap_rule, semantics.merge_rules()) {}
   Shadow(const Shadow&) = delete;
   Shadow& operator=(const Shadow&) = delete;
 
@@ -64,6 +62,7 @@ class Shadow {
   // vm_unmapped_area(). `min_addr`: vm.mmap_min_addr, bytes.
   Result<VirtAddr> unmapped_area(UnmappedAreaInfo info, bool topdown, u64 min_addr) const;
   void note_anon_vma(const svma_live_vma& live);
+  void note_guard(VirtAddr addr, i64 result, svma_verdict& verdict);
   // Both of a child: userfaultfd took its context back; dup_mm() is through.
   void drop_undelivered_uffd(const void* mm, svma_verdict& verdict);
   void fork_done();

@@ -77,6 +77,8 @@ struct CopyRequest {
   bool keep_source = false;           // MREMAP_DONTUNMAP
   bool merges_beyond_source = false;  // ... and the copy of a VMA without anon_vma, which must not
                                       // become one with it, may still merge on its other side
+  bool merges = true;                 // with its neighbours, if it fits
+  AnonShift anon_shift = {};          // of the copy, if anonymous pages may come along
 };
 
 class AddressSpace {
@@ -86,11 +88,11 @@ class AddressSpace {
 
   constexpr AddressSpace() = default;
   explicit constexpr AddressSpace(u64 stack_guard_gap, GapRule rule = GapRule::kLessGuardGap,
-                                  CloseRule close_rule = CloseRule::kNeverMerged)
+                                  const MergeRules& merge_rules = kFirstMergeRules)
       : tree_(GapAugment(rule == GapRule::kHoles ? 0 : stack_guard_gap)),
         stack_guard_gap_(stack_guard_gap),
         gap_rule_(rule),
-        close_rule_(close_rule) {}
+        merge_rules_(merge_rules) {}
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
   ~AddressSpace() { SVMA_DCHECK(list_.empty()); }
@@ -123,7 +125,7 @@ class AddressSpace {
   VirtAddr highest_vm_end() const { return VirtAddr(GapAugment::vm_end_gap(last())); }
   u64 stack_guard_gap() const { return stack_guard_gap_; }  // bytes
   GapRule gap_rule() const { return gap_rule_; }
-  CloseRule close_rule() const { return close_rule_; }
+  const MergeRules& merge_rules() const { return merge_rules_; }
   // `vma` with the room into which a stack may grow.
   VirtAddr vm_start_gap(const Vma* vma) const {
     return VirtAddr(GapAugment(stack_guard_gap_).vm_start_gap(vma));
@@ -233,10 +235,10 @@ class AddressSpace {
   // v6.1. `prev` is the last VMA that starts below `range`, null if there is none. `range` is a
   // hole, or lies within one VMA: at the end of `prev` (case 4) or at the start of the VMA behind
   // `prev`. Absorbed VMAs are freed. Does not account.
-  // vma_merge_new_range() and vma_merge_existing_range() of v6.12 do the same with another
-  // close_rule(). `apart` is a VMA that does not take part.
-  // RETURNS: the VMA that now covers `range`, or null if nothing was done. Its flags are not
-  // changed; they may differ in VM_SOFTDIRTY.
+  // vma_merge_new_range() and vma_merge_existing_range() of v6.12 do the same with other
+  // merge_rules(). `apart` is a VMA that does not take part.
+  // RETURNS: the VMA that now covers `range`, or null if nothing was done. Of its flags only sticky
+  // ones are changed; they may differ in VM_SOFTDIRTY.
   Vma* vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs, const Vma* apart = nullptr);
 
   // Whether vma_merge() would join `range`, which is all of a VMA and gets `attrs`, with the VMA
@@ -298,6 +300,7 @@ class AddressSpace {
   Result<VirtAddr> unmapped_area_topdown_by_holes(const UnmappedAreaInfo& info) const;
 
   CloseAsked close_asked(const Vma* mid, AddrRange range) const;
+  Vma* carry_out(const MergePlan& plan, AddrRange range);
 
   bool descend(AddrRange range, VmaLinks* links) const;
   void link_at(Vma* vma, const VmaLinks& links);
@@ -328,7 +331,7 @@ class AddressSpace {
   u64 stack_guard_gap_ = kDefaultStackGuardGap;
   u32 map_count_ = 0;
   GapRule gap_rule_ = GapRule::kLessGuardGap;
-  CloseRule close_rule_ = CloseRule::kNeverMerged;
+  MergeRules merge_rules_;
   Accounting acct_;
   u64 vmacache_seqnum_ = 0;
   MmapCache mmap_cache_;

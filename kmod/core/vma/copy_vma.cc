@@ -27,6 +27,7 @@ Result<Vma*> AddressSpace::copy_vma(Vma** vma, const CopyRequest& request, VmaRe
   attrs.vm_pgoff = request.pgoff;
   const bool faulted_in_anon_vma = !attrs.anonymous || attrs.anon_vma != 0;
   if (!faulted_in_anon_vma) attrs.vm_pgoff = PageOffset(to.start.page_number());
+  attrs.anon_shift = attrs.anon_vma != 0 ? request.anon_shift : AnonShift();
 
   Vma* prev = nullptr;
   const Vma* const above = find_vma_prev(to.start, &prev);
@@ -34,10 +35,9 @@ Result<Vma*> AddressSpace::copy_vma(Vma** vma, const CopyRequest& request, VmaRe
 
   // Source and copy must stay apart if both are kept. Only if they touch could they be merged.
   const bool touch = to.start == source_range.end || to.end == source_range.start;
-  const bool may_merge = faulted_in_anon_vma || !request.keep_source || !touch;
-  const bool beyond = !may_merge && request.merges_beyond_source;
-  const Vma* const apart = beyond ? source : nullptr;
-  if (Vma* const merged = may_merge || beyond ? vma_merge(prev, to, attrs, apart) : nullptr) {
+  const Vma* const apart = !faulted_in_anon_vma && request.keep_source && touch ? source : nullptr;
+  const bool may_merge = request.merges && (apart == nullptr || request.merges_beyond_source);
+  if (Vma* const merged = may_merge ? vma_merge(prev, to, attrs, apart) : nullptr) {
     if (merged->range().contains(source_range.start)) {
       SVMA_DCHECK(!faulted_in_anon_vma);
       *vma = merged;

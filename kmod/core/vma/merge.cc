@@ -34,6 +34,8 @@ const char* to_string(MergeVerdict verdict) {
       return "anon_vma";
     case MergeVerdict::kPgoff:
       return "pgoff";
+    case MergeVerdict::kAnonPgoff:
+      return "anon_pgoff";
     case MergeVerdict::kBothAnonVma:
       return "both_anon_vma";
   }
@@ -52,6 +54,7 @@ constexpr MergeCondition kKernelOrder[kMergeConditions] = {
     MergeCondition::kAnonVma,  // is_mergeable_anon_vma()
     MergeCondition::kSingular,
     MergeCondition::kPgoff,  // can_vma_merge_before() and _after()
+    MergeCondition::kAnonPgoff,
 };
 // Where the inner functions begin and end in that order.
 constexpr unsigned kVmaRules = 4;
@@ -64,6 +67,7 @@ constexpr MergeVerdict kVerdictOf[kMergeConditions] = {
     MergeVerdict::kPolicy,      MergeVerdict::kFlags,       MergeVerdict::kFile,
     MergeVerdict::kClose,       MergeVerdict::kUffd,        MergeVerdict::kName,
     MergeVerdict::kAnonVma,     MergeVerdict::kAnonVma,     MergeVerdict::kPgoff,
+    MergeVerdict::kAnonPgoff,
 };
 
 bool exactly_one(u64 a, u64 b) { return (a == 0) != (b == 0); }
@@ -96,7 +100,7 @@ bool holds(MergeCondition condition, const MergeQuestion& ask, PageOffset pgoff)
       return vma->attrs.vm_policy == attrs.vm_policy;
     case MergeCondition::kFlags:
       // Soft-dirty only says that something was written; the caller marks the merged VMA.
-      return ((vma->attrs.vm_flags ^ attrs.vm_flags) & ~kVmSoftDirty) == 0;
+      return ((vma->attrs.vm_flags ^ attrs.vm_flags) & ~(kVmSoftDirty | ask.rules.sticky)) == 0;
     case MergeCondition::kFile:
       return vma->attrs.file == attrs.file;
     case MergeCondition::kClose:
@@ -109,12 +113,15 @@ bool holds(MergeCondition condition, const MergeQuestion& ask, PageOffset pgoff)
     case MergeCondition::kAnonVma:
       return is_mergeable_anon_vma(attrs.anon_vma, vma->attrs.anon_vma, nullptr);
     case MergeCondition::kSingular:
-      return is_mergeable_anon_vma(attrs.anon_vma, vma->attrs.anon_vma, vma) ||
-             !exactly_one(attrs.anon_vma, vma->attrs.anon_vma);
+      if (!exactly_one(attrs.anon_vma, vma->attrs.anon_vma)) return true;
+      if (ask.rules.anon == AnonRule::kEitherBrings && attrs.anon_vma) return attrs.anon_singular;
+      return is_mergeable_anon_vma(attrs.anon_vma, vma->attrs.anon_vma, vma);
     case MergeCondition::kPgoff: {
       const Seam seam = seam_of(ask.side, *vma, pgoff);
       return seam.wanted == seam.found;
     }
+    case MergeCondition::kAnonPgoff:
+      return vma->attrs.anon_shift == attrs.anon_shift || !is_private_file(attrs);
   }
   return false;
 }
@@ -171,6 +178,8 @@ void add_values(MergeCondition condition, const MergeQuestion& ask, MergeAnswer&
       answer.upper = seam.found.value();
       return;
     }
+    case MergeCondition::kAnonPgoff:
+      return pair(vma.attrs.anon_shift.residue(), ask.attrs.anon_shift.residue());
   }
 }
 
@@ -186,6 +195,8 @@ bool is_asked(MergeCondition condition, const MergeQuestion& ask, bool adjacent)
       return adjacent && ask.close != CloseAsked::kOfNobody;
     case MergeCondition::kSingular:
       return adjacent && exactly_one(ask.attrs.anon_vma, ask.neighbour->attrs.anon_vma);
+    case MergeCondition::kAnonPgoff:
+      return adjacent && is_private_file(ask.attrs);
     default:
       return adjacent;
   }
@@ -214,8 +225,10 @@ MergeVerdict is_mergeable_vma(const Vma& vma, const VmaAttrs& attrs) {
   return verdict_of(kVmaRules, kAnonVmaRules, {MergeSide::kPrev, &vma, {}, attrs}, {});
 }
 
-MergeVerdict can_vma_merge_after(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff) {
-  return verdict_of(kVmaRules, kMergeConditions, {MergeSide::kPrev, &vma, {}, attrs}, pgoff);
+MergeVerdict can_vma_merge_after(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff,
+                                 const MergeRules& rules) {
+  return verdict_of(kVmaRules, kMergeConditions,
+                    {MergeSide::kPrev, &vma, {}, attrs, CloseAsked::kOfNeighbour, rules}, pgoff);
 }
 
 MergeVerdict can_vma_merge_before(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff) {
@@ -223,20 +236,20 @@ MergeVerdict can_vma_merge_before(const Vma& vma, const VmaAttrs& attrs, PageOff
 }
 
 MergeVerdict verdict_with_prev(const Vma* prev, AddrRange range, const VmaAttrs& attrs,
-                               CloseAsked close) {
-  const MergeQuestion ask{MergeSide::kPrev, prev, range, attrs, close};
+                               CloseAsked close, const MergeRules& rules) {
+  const MergeQuestion ask{MergeSide::kPrev, prev, range, attrs, close, rules};
   return verdict_of(0, kMergeConditions, ask, facing_pgoff(ask));
 }
 
 MergeVerdict verdict_with_next(const Vma* next, AddrRange range, const VmaAttrs& attrs,
-                               CloseAsked close) {
-  const MergeQuestion ask{MergeSide::kNext, next, range, attrs, close};
+                               CloseAsked close, const MergeRules& rules) {
+  const MergeQuestion ask{MergeSide::kNext, next, range, attrs, close, rules};
   return verdict_of(0, kMergeConditions, ask, facing_pgoff(ask));
 }
 
 // Where only a VMA that goes is asked: the VMA of the range goes when it is merged as a whole.
 CloseAsked AddressSpace::close_asked(const Vma* mid, AddrRange range) const {
-  if (close_rule_ == CloseRule::kNeverMerged) return CloseAsked::kOfNeighbour;
+  if (merge_rules_.close == CloseRule::kNeverMerged) return CloseAsked::kOfNeighbour;
   return mid && mid->range() == range ? CloseAsked::kOfRange : CloseAsked::kOfNobody;
 }
 
@@ -253,8 +266,8 @@ MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& a
 
   const CloseAsked close = close_asked(plan.mid, range);
   const auto partner = [&](const Vma* vma) { return vma != apart ? vma : nullptr; };
-  plan.with_prev = verdict_with_prev(partner(prev), range, attrs, close);
-  plan.with_next = verdict_with_next(partner(plan.next), range, attrs, close);
+  plan.with_prev = verdict_with_prev(partner(prev), range, attrs, close, merge_rules_);
+  plan.with_next = verdict_with_next(partner(plan.next), range, attrs, close, merge_rules_);
   const bool merge_prev = plan.with_prev == MergeVerdict::kMergeable;
   bool merge_next = plan.with_next == MergeVerdict::kMergeable;
   if (merge_prev && merge_next &&
@@ -262,7 +275,7 @@ MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& a
     plan.with_next = MergeVerdict::kBothAnonVma;
     merge_next = false;
   }
-  if (merge_prev && merge_next && close_rule_ == CloseRule::kNeverRemoved &&
+  if (merge_prev && merge_next && merge_rules_.close == CloseRule::kNeverRemoved &&
       plan.next->attrs.has_close) {
     plan.with_next = MergeVerdict::kClose;  // it would go; prev alone may still grow
     merge_next = false;
@@ -288,13 +301,24 @@ MergePlan AddressSpace::plan_merge(Vma* prev, AddrRange range, const VmaAttrs& a
 bool AddressSpace::only_close_forbids_merge_below(AddrRange range, const VmaAttrs& attrs) const {
   Vma* prev = nullptr;
   const Vma* const vma = find_vma_prev(range.start, &prev);
-  return close_rule_ == CloseRule::kNeverRemoved && vma && vma->range() == range &&
+  return merge_rules_.close == CloseRule::kNeverRemoved && vma && vma->range() == range &&
          vma->attrs.has_close &&
-         verdict_with_prev(prev, range, attrs, CloseAsked::kOfNobody) == MergeVerdict::kMergeable;
+         verdict_with_prev(prev, range, attrs, CloseAsked::kOfNobody, merge_rules_) ==
+             MergeVerdict::kMergeable;
 }
 
 Vma* AddressSpace::vma_merge(Vma* prev, AddrRange range, const VmaAttrs& attrs, const Vma* apart) {
   const MergePlan plan = plan_merge(prev, range, attrs, apart);
+  VmFlags kept = attrs.vm_flags;
+  if (plan.with_prev == MergeVerdict::kMergeable) kept |= prev->attrs.vm_flags;
+  if (plan.with_next == MergeVerdict::kMergeable) kept |= plan.next->attrs.vm_flags;
+  Vma* const merged = carry_out(plan, range);
+  if (merged != nullptr) merged->attrs.vm_flags |= kept & merge_rules_.sticky;
+  return merged;
+}
+
+Vma* AddressSpace::carry_out(const MergePlan& plan, AddrRange range) {
+  Vma* const prev = plan.prev;
   switch (plan.merge_case) {
     case MergeCase::kNone:
       return nullptr;

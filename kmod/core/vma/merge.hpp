@@ -23,10 +23,11 @@ enum class MergeCondition : u8 {
   kUffd = 7,
   kName = 8,
   kAnonVma = 9,    // the same, or one is missing
-  kSingular = 10,  // asked where one is missing: the neighbour's chain has exactly one entry
+  kSingular = 10,  // asked where one is missing, see AnonRule
   kPgoff = 11,
+  kAnonPgoff = 12,  // of private file mappings: indices of anonymous pages continue each other, too
 };
-inline constexpr unsigned kMergeConditions = 12;
+inline constexpr unsigned kMergeConditions = 13;
 
 // The first condition that forbids a merge, in the order in which the kernel tests them.
 enum class MergeVerdict : u8 {
@@ -35,13 +36,14 @@ enum class MergeVerdict : u8 {
   kNoNeighbour,  // there is no VMA on that side
   kNotAdjacent,  // there is one, but not directly at the range
   kPolicy,       // different memory policies
-  kFlags,        // vm_flags differ in more than VM_SOFTDIRTY
+  kFlags,        // vm_flags differ in more than VM_SOFTDIRTY and MergeRules::sticky
   kFile,         // different files, or a file and anonymous memory
   kClose,        // somebody has vm_ops->close, see CloseAsked
   kUffd,         // different userfaultfd contexts
   kName,         // different names of anonymous memory
   kAnonVma,      // different anon_vmas, or one whose chain shows that it is shared with a fork
   kPgoff,        // page offsets do not continue each other
+  kAnonPgoff,    // ... and neither do those of anonymous pages
   kBothAnonVma,  // each side would merge, but their anon_vmas differ: only the lower side does
 };
 
@@ -90,12 +92,30 @@ enum class CloseRule : u8 {
                   // vm_ops->close() handling on VMA merge"
 };
 
+// When an anon_vma may come to a range or a neighbour that has none. The one that brings it must
+// not have been cloned in fork: its chain has exactly one entry.
+enum class AnonRule : u8 {
+  kNeighbourBrings,  // only the neighbour may bring one
+  kEitherBrings,  // v6.16, 879bca0a2c4f "mm/vma: fix incorrectly disallowed anonymous VMA merges"
+};
+
+// What of a merge differs between kernels.
+struct MergeRules {
+  CloseRule close = CloseRule::kNeverMerged;
+  AnonRule anon = AnonRule::kNeighbourBrings;
+  // Flags that a merged VMA has if any of its parts had them; they need not be equal.
+  VmFlags sticky = 0;
+};
+
 // Of whom a merge asks whether it has vm_ops->close; see CloseRule.
 enum class CloseAsked : u8 {
   kOfNeighbour,
   kOfRange,  // the range is all of a VMA, which goes
   kOfNobody,
 };
+
+// Those of v6.1 and before.
+inline constexpr MergeRules kFirstMergeRules{};
 
 // One merge to be judged: a range with `attrs`, and its neighbour on one side.
 struct MergeQuestion {
@@ -104,6 +124,7 @@ struct MergeQuestion {
   AddrRange range;
   const VmaAttrs& attrs;
   CloseAsked close = CloseAsked::kOfNeighbour;
+  const MergeRules& rules = kFirstMergeRules;
 };
 
 // One condition of a merge, with what each side brings: for kAdjacent the end of the lower and the
@@ -135,6 +156,8 @@ MergeVerdict is_mergeable_vma(const Vma& vma, const VmaAttrs& attrs);
 //
 // Note what follows, and is so in the kernel: an empty chain is not singular either, so a range
 // that has an anon_vma does not merge with a `vma` that has none.
+// That is AnonRule::kNeighbourBrings; with the other, the range may bring one, if its own chain is
+// singular.
 constexpr bool is_mergeable_anon_vma(u64 anon_vma1, u64 anon_vma2, const Vma* vma) {
   if ((!anon_vma1 || !anon_vma2) && (!vma || vma->attrs.anon_singular)) return true;
   return anon_vma1 == anon_vma2;
@@ -142,15 +165,18 @@ constexpr bool is_mergeable_anon_vma(u64 anon_vma1, u64 anon_vma2, const Vma* vm
 
 // Whether a range with `attrs` at page offset `pgoff` can be merged behind `vma`, which ends where
 // the range begins. Policy and adjacency are the caller's, as in the kernel.
-MergeVerdict can_vma_merge_after(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff);
+MergeVerdict can_vma_merge_after(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff,
+                                 const MergeRules& rules = kFirstMergeRules);
 
 // The same for a range before `vma`; `pgoff` is the page offset of the range's *end*.
 MergeVerdict can_vma_merge_before(const Vma& vma, const VmaAttrs& attrs, PageOffset pgoff);
 
 // All conditions towards the lower and the upper neighbour of `range`, which may be null.
 MergeVerdict verdict_with_prev(const Vma* prev, AddrRange range, const VmaAttrs& attrs,
-                               CloseAsked close = CloseAsked::kOfNeighbour);
+                               CloseAsked close = CloseAsked::kOfNeighbour,
+                               const MergeRules& rules = kFirstMergeRules);
 MergeVerdict verdict_with_next(const Vma* next, AddrRange range, const VmaAttrs& attrs,
-                               CloseAsked close = CloseAsked::kOfNeighbour);
+                               CloseAsked close = CloseAsked::kOfNeighbour,
+                               const MergeRules& rules = kFirstMergeRules);
 
 }  // namespace svma

@@ -52,11 +52,36 @@ inline constexpr VmFlags kVmUffdMinor = u64{1}
                                         << 37;  // another since v6.6: Semantics::uffd_minor()
 inline constexpr VmFlags kVmDroppable = u64{1} << 40;  // since v6.11, as is the next; no kernel
 inline constexpr VmFlags kVmSealed = u64{1} << 63;     // before uses these bits
+inline constexpr VmFlags kVmMaybeGuard = 0x800;        // since v6.19; VM_DENYWRITE until v5.15
 
 inline constexpr VmFlags kVmStack = kVmGrowsDown;  // x86 has no stacks that grow up
 inline constexpr VmFlags kVmAccessFlags = kVmRead | kVmWrite | kVmExec;
 inline constexpr VmFlags kVmSpecial = kVmIo | kVmDontExpand | kVmPfnMap | kVmMixedMap;
 inline constexpr VmFlags kVmLockedMask = kVmLocked | kVmLockOnFault;
+
+// How many pages the anonymous pages of a mapping are indexed away from the address at which they
+// are, in a form that takes two bytes: modulo the largest prime below 1 << 16, so that sums are
+// those of the distances, and that distances between places one would choose stay distinct.
+class AnonShift {
+ public:
+  constexpr AnonShift() = default;
+  // From what svma_live_vma holds. 0: each page has the index of its address.
+  explicit constexpr AnonShift(u16 residue) : residue_(residue) {}
+  // Of pages with the index of `from`, found at `to`.
+  static constexpr AnonShift between(VirtAddr from, VirtAddr to) {
+    const u64 index = from.page_number() % kModulus, place = to.page_number() % kModulus;
+    return AnonShift(static_cast<u16>((index + kModulus - place) % kModulus));
+  }
+  constexpr AnonShift plus(AnonShift other) const {
+    return AnonShift(static_cast<u16>((u32{residue_} + other.residue_) % kModulus));
+  }
+  constexpr u16 residue() const { return residue_; }
+  friend constexpr bool operator==(AnonShift, AnonShift) = default;
+
+ private:
+  static constexpr u32 kModulus = 65521;
+  u16 residue_ = 0;
+};
 
 // All that a VMA is beside its bounds: plain values. Objects of the kernel appear as numbers whose
 // only meaning is equality (in the module, their addresses); 0 means that there is none.
@@ -68,19 +93,27 @@ struct VmaAttrs {
   u64 anon_vma = 0;  // struct anon_vma
   u64 uffd_ctx = 0;  // struct userfaultfd_ctx
   u32 dev = 0;
-  u32 vm_policy = 0;           // the *content* of the mempolicy: equal policies have equal ids
-  u32 anon_name = 0;           // likewise the name given by PR_SET_VMA_ANON_NAME
-  bool has_close = false;      // vm_ops->close exists: never merged
-  bool anon_singular = false;  // the anon_vma chain has exactly one entry; false when it has none
+  u32 vm_policy = 0;  // the *content* of the mempolicy: equal policies have equal ids
+  u32 anon_name = 0;  // likewise the name given by PR_SET_VMA_ANON_NAME
+  // Private mappings of files only, where the kernel keeps it (AnonPageIndex): by how far the index
+  // of their anonymous pages is off from the page number of their address.
+  AnonShift anon_shift;
+  bool has_close : 1 = false;      // vm_ops->close exists: see CloseRule
+  bool anon_singular : 1 = false;  // the anon_vma chain has exactly one entry; not when it has none
   // vma_is_anonymous(): no vm_ops. Not the same as `file == 0`: a private mapping of /dev/zero is
   // anonymous and keeps its file (drivers/char/mem.c mmap_zero()), the vdso has none and is not.
-  bool anonymous = false;
+  bool anonymous : 1 = false;
   // vm_ops->may_split allows multiples of 1 << split_shift only; 0: any page, 63: none.
   u8 split_shift = 0;
 
   friend constexpr bool operator==(const VmaAttrs&, const VmaAttrs&) = default;
 };
 static_assert(sizeof(VmaAttrs) == 64);
+
+// Of a file and copied on write: include/linux/mm.h is_cow_mapping().
+constexpr bool is_private_file(const VmaAttrs& attrs) {
+  return attrs.file != 0 && (attrs.vm_flags & (kVmShared | kVmMayWrite)) == kVmMayWrite;
+}
 
 // Invariants, while linked into an AddressSpace: bounds are page-aligned, vm_start < vm_end; bounds
 // and kVmGrowsDown change only through the AddressSpace (set_bounds, set_flags, set_attrs and what

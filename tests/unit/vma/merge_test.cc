@@ -309,7 +309,7 @@ class VmaMergeClose : public testing::Test {
     return attrs;
   }
 
-  AddressSpace mm_{0, GapRule::kHoles, CloseRule::kNeverRemoved};
+  AddressSpace mm_{0, GapRule::kHoles, {.close = CloseRule::kNeverRemoved}};
 };
 
 TEST_F(VmaMergeClose, IntoAHole_BothNeighboursGrow) {
