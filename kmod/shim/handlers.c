@@ -1220,7 +1220,7 @@ static int on_munmap_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (!current->mm)
 		return 1;
 	call.args[0] = svma_arg(regs, 0);
-	call.args[1] = svma_mseal_length(regs);
+	call.args[1] = svma_arg(regs, 1);
 	return open_call(ri, current->mm, &call);
 }
 
