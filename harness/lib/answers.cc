@@ -17,7 +17,7 @@ constexpr const char* kQuestions[] = {"find_vma", "unmapped_area", "mmap",
                                       "munmap",   "brk",           "mremap"};
 static_assert(std::size(kQuestions) == SVMA_ANSWER_KINDS);
 
-constexpr uint64_t kMremapDontUnmap = 4;
+constexpr uint64_t kMremapFixed = 2, kMremapDontUnmap = 4;
 
 // How far the time stamps of a function's return, taken by two observers, may be apart: either may
 // have been interrupted in between.
@@ -95,6 +95,10 @@ Comparison compare_mremap(const svma_answer& answer, const Layout& shadow) {
   if (!keeps_old && !not_free(shadow, left).empty()) return compare_free(answer, shadow, left);
   // Shrinking only unmaps the rest; what stays may be several VMAs, or none.
   if (to == from && new_length <= old_length) return compare_free(answer, shadow, left);
+  // Since v6.17 what moves may be several VMAs, with the holes between them.
+  if ((answer.args[3] & kMremapFixed) && new_length == old_length) {
+    return compare_covered(answer, shadow, {to, to + kPageSize});
+  }
   return compare_covered(answer, shadow, {to, to + new_length});
 }
 

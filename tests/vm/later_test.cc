@@ -191,5 +191,151 @@ TEST_F(Later, DontUnmapBetween_MergesBeyondItsSource) {
   EXPECT_EQ(ArenaVmas(), Knows("dontunmap_merges_beyond") ? 2u : 3u);
 }
 
+// --- v6.16 and later
+
+constexpr uint64_t kFixed = MREMAP_MAYMOVE | MREMAP_FIXED, kDontUnmap = 4;
+constexpr uint64_t kGuardInstall = 102, kGuardRemove = 103;
+
+TEST_F(Later, FixedMove_TakesAllVmasOfItsRange) {
+  if (!Knows("mremap_moves_many")) return;
+  Map(0, 2);
+  Map(2, 2, PROT_READ);
+  Map(6, 2, kRw, MAP_SHARED | MAP_ANONYMOUS);
+  Touch(0, 2);
+  Map(18, 4);  // in the way of the second, and of what lies before it
+  Do("over a hole", SYS_mremap, {At(1), 6 * kPage, 6 * kPage, kFixed, At(20)});
+  EXPECT_EQ(ArenaVmas(), 6u);
+  Fail("from a hole", EFAULT, SYS_mremap, {At(1), 7 * kPage, 7 * kPage, kFixed, At(40)});
+  Fail("of nothing", EFAULT, SYS_mremap, {At(50), kPage, kPage, kFixed, At(40)});
+  Do("kept", SYS_mremap, {At(20), 6 * kPage, 6 * kPage, kFixed | kDontUnmap, At(60)});
+  Do("back", SYS_mremap, {At(60), 6 * kPage, 6 * kPage, kFixed, At(1)});
+  Do("mlock", SYS_mlock, {At(2), 2 * kPage});
+  Do("locked, kept", SYS_mremap, {At(0), 8 * kPage, 8 * kPage, kFixed | kDontUnmap, At(80)});
+}
+
+TEST_F(Later, FixedMove_StopsAtWhatIsSealedOrWatched) {
+  if (!Knows("mremap_moves_many")) return;
+  Map(0, 2);
+  Map(2, 2, PROT_READ);
+  Map(4, 2);
+  Do("mseal", kMseal, {At(2), 2 * kPage, 0});
+  Fail("sealed", EPERM, SYS_mremap, {At(0), 6 * kPage, 6 * kPage, kFixed, At(20)});
+  EXPECT_EQ(ArenaVmas(), 3u) << "the first one has moved";
+  Map(40, 2);
+  Map(42, 2, PROT_READ | PROT_EXEC);
+  const int fd = puppet_.Syscall(SYS_userfaultfd, {O_CLOEXEC}).value;
+  ASSERT_GE(fd, 0);
+  static uffdio_api api;
+  static uffdio_register range;
+  Run("register",
+      [](Words words) -> int64_t {
+        api = {UFFD_API, 0, 0};
+        range = {{words[1], words[2]}, UFFDIO_REGISTER_MODE_MISSING, 0};
+        return ioctl(words[0], UFFDIO_API, &api) || ioctl(words[0], UFFDIO_REGISTER, &range);
+      },
+      {static_cast<uint64_t>(fd), At(42), 2 * kPage});
+  Fail("watched", EFAULT, SYS_mremap, {At(40), 4 * kPage, 4 * kPage, kFixed, At(60)});
+  Map(50, 2);
+  Do("the watched one alone, beside what it would fit", SYS_mremap,
+     {At(42), 2 * kPage, 2 * kPage, kFixed, At(52)});
+}
+
+TEST_F(Later, SoftDirty_OfAMergedVmaAsTheProfileSays) {
+  const auto clear = [](Words) -> int64_t {
+    const int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    const bool written = write(fd, "4\n", 2) == 2;
+    return close(fd) || !written;
+  };
+  Map(0, 4);
+  Map(4, 4, PROT_READ);
+  Run("clear", clear);
+  Map(8, 2, PROT_READ);
+  Protect(0, 4, PROT_READ);
+  Protect(6, 2, kRw);
+  Protect(6, 2, PROT_READ);
+  Run("clear again", clear);
+  Map(12, 2, PROT_READ);
+  Do("mremap beside it", SYS_mremap, {At(0), 2 * kPage, 2 * kPage, kFixed, At(10)});
+}
+
+TEST_F(Later, GuardRegions_MarkTheirVma) {
+  Map(0, 8);
+  if (puppet_.Syscall(SYS_madvise, {At(0), 0, kGuardInstall}).value != 0) return;
+  Do("install", SYS_madvise, {At(2), 2 * kPage, kGuardInstall});
+  Map(8, 2);
+  Map(12, 2);
+  Protect(6, 4, PROT_READ);
+  Do("install in several", SYS_madvise, {At(5), 4 * kPage, kGuardInstall});
+  Protect(6, 4, kRw);
+  EXPECT_EQ(ArenaVmas(), 2u);
+  Do("remove", SYS_madvise, {At(2), 2 * kPage, kGuardRemove});
+  Do("move", SYS_mremap, {At(0), 4 * kPage, 4 * kPage, kFixed, At(14)});
+  Do("mlock", SYS_mlock, {At(14), 2 * kPage});
+  Fail("locked", EINVAL, SYS_madvise, {At(14), kPage, kGuardInstall});
+  Fail("over a hole", ENOMEM, SYS_madvise, {At(8), 5 * kPage, kGuardInstall});
+}
+
+// The second half was never written to, so its pages have the index of their new place.
+TEST_F(Later, PrivateFileMoved_MergesAsTheProfileSays) {
+  const int fd = puppet_.Syscall(SYS_memfd_create, {reinterpret_cast<uint64_t>("f"), 0}).value;
+  Do("ftruncate", SYS_ftruncate, {static_cast<uint64_t>(fd), 8 * kPage});
+  Map(0, 8, kRw, MAP_PRIVATE, fd, 0);
+  Touch(0, 8);
+  Do("one half", SYS_mremap, {At(0), 4 * kPage, 4 * kPage, kFixed, At(20)});
+  Do("the other", SYS_mremap, {At(4), 4 * kPage, 4 * kPage, kFixed, At(24)});
+  EXPECT_EQ(ArenaVmas(), 1u);
+  Do("a part", SYS_mremap, {At(20), 4 * kPage, 4 * kPage, kFixed, At(40)});
+  Map(50, 4, kRw, MAP_PRIVATE, fd, 4);
+  Do("a part of a new one", SYS_mremap, {At(50), 4 * kPage, 4 * kPage, kFixed, At(44)});
+  EXPECT_EQ(ArenaVmas(), Knows("files_have_anon_index") ? 3u : 2u);
+  Do("kept", SYS_mremap, {At(40), 4 * kPage, 4 * kPage, kFixed | kDontUnmap, At(60)});
+  Map(64, 4, kRw, MAP_PRIVATE, fd, 4);
+}
+
+TEST_F(Later, KsmForAll_NewOnesMergeAsTheProfileSays) {
+  if (puppet_.Syscall(SYS_prctl, {kSetMemoryMerge, 1, 0, 0, 0}).value != 0) return;
+  Check("on");
+  const int fd = puppet_.Syscall(SYS_memfd_create, {reinterpret_cast<uint64_t>("f"), 0}).value;
+  Do("ftruncate", SYS_ftruncate, {static_cast<uint64_t>(fd), 8 * kPage});
+  Map(0, 2);
+  Map(2, 2);
+  Map(10, 2, kRw, MAP_PRIVATE, fd, 0);
+  Map(12, 2, kRw, MAP_PRIVATE, fd, 2);
+  EXPECT_EQ(ArenaVmas(), Knows("ksm_marks_before_merge") ? 2u : 4u);
+  Run("brk", [](Words) -> int64_t { return sbrk(4 * kPage) == reinterpret_cast<void*>(-1); });
+  Run("brk", [](Words) -> int64_t { return sbrk(4 * kPage) == reinterpret_cast<void*>(-1); });
+}
+
+TEST_F(Later, TouchedBesideUntouched_MergesAsTheProfileSays) {
+  Map(2, 2);
+  Touch(2, 2);
+  Protect(2, 2, PROT_READ);
+  Map(0, 2);
+  Protect(2, 2, kRw);
+  EXPECT_EQ(ArenaVmas(), Knows("merge_takes_anon_vma_of_range") ? 1u : 2u);
+}
+
+TEST_F(Later, MapCount_LeavesRoomForAMoveAsTheProfileSays) {
+  Run("many", [](Words) -> int64_t {
+    const auto at = [](uint64_t page) { return reinterpret_cast<void*>(At(page)); };
+    if (mmap(at(0), 65520 * kPage, PROT_READ, kAnonymous | MAP_FIXED | MAP_NORESERVE, -1, 0) !=
+        at(0)) {
+      return 1;
+    }
+    for (uint64_t page = 0; page < 65520; page += 2) {
+      if (mprotect(at(page), kPage, PROT_NONE)) return 0;  // as many as there may be
+    }
+    return 2;
+  });
+  Fail("move", ENOMEM, SYS_mremap, {At(1), kPage, kPage, kFixed, At(70000)});
+  for (unsigned i = 0; i < 6; ++i) {
+    Do("one VMA less", SYS_munmap, {At(2 * i), kPage});
+    puppet_.Syscall(SYS_mremap, {At(1), kPage, 2 * kPage, kFixed, At(70000)});
+    Check("move");
+    puppet_.Syscall(SYS_mremap, {At(21), kPage, kPage, kFixed | kDontUnmap, At(70004)});
+    Check("move, kept");
+  }
+}
+
 }  // namespace
 }  // namespace guest

@@ -47,7 +47,7 @@ int64_t Everything(Words) {
   if (mremap(at(1), kPage, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, at(20)) != at(20)) return 5;
   if (mmap(at(3000), kPage, protection, flags | MAP_GROWSDOWN, -1, 0) != at(3000)) return 6;
   *at(2999) = 1;
-  syscall(462 /* mseal */, at(0), 0, 0);  // unknown to older kernels, as the next are
+  madvise(at(3), kPage, 102 /* MADV_GUARD_INSTALL */);  // unknown to older kernels, as the next are
   prctl(67 /* PR_SET_MEMORY_MERGE */, 1, 0, 0, 0);
   prctl(67, 0, 0, 0, 0);
   if (sbrk(16 * kPage) == reinterpret_cast<void*>(-1)) return 7;
@@ -64,6 +64,7 @@ int64_t Everything(Words) {
   if (mlockall(MCL_CURRENT) || munlockall()) return 9;
   const int clear_refs = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
   if (write(clear_refs, "4\n", 2) != 2 || close(clear_refs)) return 10;
+  syscall(462 /* mseal */, at(0), kPage, 0);
   pid_t pid = fork();
   if (pid == 0) {
     execlp("true", "true", nullptr);
