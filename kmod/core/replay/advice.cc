@@ -55,7 +55,9 @@ Status advised_flags(const Semantics& semantics, const Vma& vma, i32 advice, VmF
       flags |= kVmDontCopy;
       return kOk;
     case Advice::kDoFork:
-      if (vma.has(kVmIo)) return Status::error(kEINVAL);
+      if (vma.has(semantics.dofork_refuses_special ? kVmSpecial : kVmIo)) {
+        return Status::error(kEINVAL);
+      }
       flags &= ~kVmDontCopy;
       return kOk;
     case Advice::kMergeable:

@@ -28,10 +28,14 @@ bool Placement::low_2gb(u64 map_flags) const {
   return (map_flags & kMap32Bit) != 0 && !has(SVMA_PLACEMENT_COMPAT);
 }
 
+bool Placement::by_hugetlb(const svma_op& search) const {
+  return semantics_.hugetlb_has_own_search && search.args[3] >= kHugeAlignMask;
+}
+
 // hugetlb_get_unmapped_area_topdown() falls back to TASK_UNMAPPED_BASE, a third of the task's own
 // size and not randomised, where all others use mmap_legacy_base.
 AddrRange Placement::bottom_up(const svma_op& search) const {
-  if (search.args[3] >= kHugeAlignMask && has(SVMA_PLACEMENT_TOPDOWN)) {
+  if (by_hugetlb(search) && has(SVMA_PLACEMENT_TOPDOWN)) {
     const u64 low = facts_.task_size < kDefaultMapWindow ? facts_.task_size : kDefaultMapWindow;
     return {VirtAddr((low / 3 + kPageSize - 1) & kPageMask), VirtAddr(low)};
   }
@@ -41,7 +45,7 @@ AddrRange Placement::bottom_up(const svma_op& search) const {
 void Placement::check_limits(const svma_op& search, const svma_call* call,
                              svma_verdict& verdict) const {
   const bool mmap = call != nullptr && call->kind == SVMA_CALL_MMAP;
-  const bool huge = search.args[3] >= kHugeAlignMask;
+  const bool huge = by_hugetlb(search);
   const bool low_only = mmap && !huge && low_2gb(call->args[3]);
   const u64 low = search.args[1];
   AddrRange expected = {VirtAddr(kPageSize), VirtAddr(facts_.base)};

@@ -47,6 +47,7 @@ class Placement {
  private:
   bool has(u32 flag) const { return (facts_.flags & flag) != 0; }
   bool low_2gb(u64 map_flags) const;
+  bool by_hugetlb(const svma_op& search) const;
   AddrRange bottom_up(const svma_op& search) const;
 
   const Semantics& semantics_;

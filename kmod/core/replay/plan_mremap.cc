@@ -34,10 +34,11 @@ bool PlanCheck::mremap_arguments_valid() const {
   const u64 flags = call_.args[kMremapFlags];
   if (flags & ~(kMremapMayMove | kMremapFixed | kMremapDontUnmap)) return false;
   if ((flags & (kMremapFixed | kMremapDontUnmap)) && !(flags & kMremapMayMove)) return false;
-  if ((flags & kMremapDontUnmap) && call_.args[kMremapOldLen] != call_.args[kMremapNewLen]) {
-    return false;
-  }
   const Lengths lengths = asked_lengths();
+  const bool same_size = semantics_.mremap_checks_first
+                             ? lengths.before == lengths.after
+                             : call_.args[kMremapOldLen] == call_.args[kMremapNewLen];
+  if ((flags & kMremapDontUnmap) && !same_size) return false;
   if (!VirtAddr(call_.args[kMremapAddr]).page_aligned() || lengths.after == 0) return false;
   if (!semantics_.mremap_checks_first) return true;
   return lengths.after <= call_.args[kMremapTaskSize] &&

@@ -36,6 +36,10 @@ struct Semantics {
   // sizes".
   bool places_at_huge_pages;
 
+  // Mappings of hugetlbfs are searched for by functions of its own, with limits of their own. Until
+  // v6.13, 7bd3f1e1a9ae "mm: make hugetlb mappings go through mm_get_unmapped_area_vmflags".
+  bool hugetlb_has_own_search;
+
   // vm_ops->close forbids a merge only where a VMA that has it would go; before, whenever a
   // neighbour had it. v6.12, 01c373e9a5ce "mm: rework vm_ops->close() handling on VMA merge".
   bool close_forbids_removal_only;
@@ -178,6 +182,10 @@ struct Semantics {
   // Guard regions mark their VMA, VM_MAYBE_GUARD. v6.19, 5dba5cc2e0ff "mm: introduce VM_MAYBE_GUARD
   // and make visible in /proc/$pid/smaps".
   bool madvise_marks_guards;
+
+  // MADV_DOFORK refuses all special VMAs; before, those with VM_IO. mm/madvise.c
+  // madvise_vma_behavior() in v7.3.
+  bool dofork_refuses_special;
 
   // Anonymous pages of private file mappings are indexed by the address at which they were first
   // faulted in, not by the offset in the file, so those indices must continue each other in a
