@@ -92,6 +92,19 @@ void AnswerStream::drain(const Sink& sink) {
   sink_ = nullptr;
 }
 
+uint64_t AnswerStream::missed_sections() const {
+  uint64_t missed = 0;
+  for (const bpf_program* program :
+       {skeleton_->progs.on_up_write, skeleton_->progs.on_downgrade_write,
+        skeleton_->progs.on_growth, skeleton_->progs.on_growth_done}) {
+    bpf_prog_info info{};
+    uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
+      missed += info.recursion_misses;
+  }
+  return missed;
+}
+
 uint64_t AnswerStream::dropped() const { return skeleton_->bss->dropped; }
 
 uint64_t AnswerStream::inside() const { return skeleton_->bss->inside; }

@@ -35,6 +35,11 @@ class AnswerStream {
   // Hands on all records that are there.
   void drain(const Sink& sink);
 
+  // Write sections whose end went by uncounted: a kernel that preempts BPF programs (7.3) does not
+  // run one a second time on the same CPU meanwhile. Generations from before one mean nothing after
+  // it. Never falls.
+  uint64_t missed_sections() const;
+
   uint64_t dropped() const;  // records lost because the ring was full
   uint64_t inside() const;   // answers of find_vma() inside write sections, for which there is none
 

@@ -171,6 +171,10 @@ void AnswerJudge::take(const svma_answer& answer) {
     searches_.pop_front();
     return;
   }
+  if (answer.time_ns <= distrusted_until_ns_) {
+    overflow_[answer.kind].add_moved(1);
+    return;
+  }
   waiting_.push_back(answer);
   if (waiting_.size() <= kMaxPending) return;
   overflow_[waiting_.front().kind].add_moved(1);
@@ -267,6 +271,13 @@ void AnswerJudge::judge_searches(Judgement& judgement) {
   searches_ = std::move(rest);
   std::erase_if(predictions_,
                 [&used](const svma_journal_entry& entry) { return used.contains(entry.id); });
+}
+
+void AnswerJudge::distrust(uint64_t now_ns) {
+  distrusted_until_ns_ = now_ns;
+  generation_.reset();
+  for (const svma_answer& answer : waiting_) overflow_[answer.kind].add_moved(1);
+  waiting_.clear();
 }
 
 void AnswerJudge::give_up(Judgement& judgement) {

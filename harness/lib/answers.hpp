@@ -83,6 +83,9 @@ class AnswerJudge {
   void judge(Judgement& judgement);
   // The same for searches, after take_journal(): one that is not found twice has moved.
   void judge_searches(Judgement& judgement);
+  // Generations counted until `now_ns` (CLOCK_MONOTONIC) may be those of other layouts: answers
+  // given by then have moved, those that are still on their way, too.
+  void distrust(uint64_t now_ns);
   // Nothing more will come: all that waits has moved.
   void give_up(Judgement& judgement);
 
@@ -104,6 +107,7 @@ class AnswerJudge {
   std::deque<Search> searches_;
   std::deque<svma_journal_entry> predictions_;  // not matched yet
   QuestionTally overflow_{};
+  uint64_t distrusted_until_ns_ = 0;
 };
 
 }  // namespace svma

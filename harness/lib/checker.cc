@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <unordered_set>
 #include <utility>
@@ -254,8 +255,18 @@ void Checker::drain_answers() {
   });
 }
 
+// After every window and every answer that is to be judged, and before they are.
+void Checker::distrust_generations() {
+  const uint64_t missed = stream_->missed_sections();
+  if (missed == missed_sections_) return;
+  missed_sections_ = missed;
+  const uint64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
+  for (auto& [id, state] : states_) state.judge.distrust(now);
+}
+
 void Checker::judge_answers(State& state) {
   if (!stream_) return;
+  distrust_generations();
   Judgement judgement;
   state.judge.judge(judgement);
   if (state.judge.wants_journal()) {
@@ -327,6 +338,7 @@ void Checker::finish(CheckReport& report) {
   if (stream_) {
     orphans_[SVMA_ANSWER_FIND_VMA].add_moved(stream_->inside());
     report.dropped_answers = stream_->dropped();
+    report.missed_sections = stream_->missed_sections();
   }
   report.harness.add(orphans_);
   for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {

@@ -69,6 +69,7 @@ class Checker {
   // The stream of answers; nothing happens without one.
   void follow(State& state, uint64_t cookie);
   std::optional<uint64_t> generation_of(const State& state) const;
+  void distrust_generations();
   void open_window(State& state, std::optional<uint64_t> before, Sample& sample);
   void renew_window(State& state);
   void drain_answers();
@@ -86,6 +87,7 @@ class Checker {
   std::vector<Finding> findings_;
   std::unique_ptr<AnswerStream> stream_;
   std::string stream_state_ = "off";
+  uint64_t missed_sections_ = 0;
   std::unordered_map<uint64_t, uint64_t> owners_;  // cookie -> mm_id
   QuestionTally questions_{};
   QuestionTally orphans_{};          // answers about an mm that is not compared any more

@@ -134,6 +134,7 @@ Json questions_of(const CheckReport& report) {
                                  {"moved", counts.moved}};
   }
   json["dropped"] = report.dropped_answers;
+  json["missed_sections"] = report.missed_sections;
   return json;
 }
 

@@ -85,6 +85,10 @@ std::string questions_table(const CheckReport& report) {
   if (report.dropped_answers)
     text += fmt::format("  {} answers of the live kernel were lost, the ring was full\n",
                         report.dropped_answers);
+  if (report.missed_sections)
+    text +=
+        fmt::format("  {} ends of write sections were not counted; answers about them have moved\n",
+                    report.missed_sections);
   if (report.stream != "on" && report.stream != "off")
     text += fmt::format("  no single answers: {}\n", report.stream);
   return text;

@@ -98,6 +98,7 @@ struct CheckReport {
   std::string stream;            // "on", "off" or why it is not available
   QuestionTally questions{};     // single answers of the live kernel
   uint64_t dropped_answers = 0;  // that were lost before anybody saw them
+  uint64_t missed_sections = 0;  // AnswerStream::missed_sections()
   svma_stats module{};
   bool structure_wanted = false;            // --structure
   std::optional<svma_structure> structure;  // nullopt: the module does not know of it
