@@ -203,6 +203,23 @@ TEST_F(Judge, TooManyWaiting_TheOldestHaveMoved) {
   EXPECT_EQ(judged().equal, AnswerJudge::kMaxPending);
 }
 
+// A write section went by uncounted: the numbers from before it may be those of another layout.
+TEST_F(Judge, Distrusted_WhatWasAnsweredByThenHasMoved) {
+  take(5);
+  judge_.open_window(generation(5), 9, three());
+  judge_.distrust(1000);
+  EXPECT_EQ(judged().moved, 1u);
+  judge_.open_window(generation(5), 9, three());
+  const Layout layout = three();
+  svma_answer late = find_vma(0x1000, &layout[0], 5);
+  late.time_ns = 1000;  // was still in the ring
+  judge_.take(late);
+  EXPECT_EQ(judged().moved, 1u);
+  late.time_ns = 1001;
+  judge_.take(late);
+  EXPECT_EQ(judged().equal, 1u);
+}
+
 TEST_F(Judge, GivenUp_AllThatWaitsHasMoved) {
   take(6);
   judge_.take(call(SVMA_ANSWER_UNMAPPED_AREA, 0x7000, 0x1000));

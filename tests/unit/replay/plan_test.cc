@@ -639,5 +639,96 @@ TEST_F(MbindPlan, VmaAtAddressZero_PassedOver) {
   EXPECT_EQ(end(alone, 0), 0u);
 }
 
+// --- mremap of v7.3: what can be refused is refused first, and several VMAs may move
+
+class CheckedMremapPlan : public MremapPlan {
+ protected:
+  CheckedMremapPlan() { profile_ = "7.3"; }
+};
+
+TEST_F(CheckedMremapPlan, TooLongOrTargetBeyondTheTask_RefusedWithoutTheLock) {
+  map(0, 4);
+  for (const svma_call& c : {raw(at(0), kPageSize, kTask + kPageSize, kMayMove, 0),
+                             raw(at(0), kPageSize, kPageSize, kFixed, kTask),
+                             raw(at(0), kPageSize, kPageSize, kFixed, at(9) + 1)}) {
+    EXPECT_EQ(returns(const_cast<svma_call&>(c), -kEINVAL).divergent, 0u);
+    EXPECT_EQ(returns(const_cast<svma_call&>(c), -kENOMEM).divergent, 1u);
+  }
+}
+
+TEST_F(CheckedMremapPlan, SourceMissing_TargetStaysMapped) {
+  map(20, 2);
+  svma_call c = call(0, 8, 3, kFixed, 20);
+  svma_call copy = c;
+  EXPECT_EQ(unmaps(copy, at(20), at(23)), 1u);
+  expect_error(c, kEFAULT);
+}
+
+TEST_F(CheckedMremapPlan, GrowthOfSealed_StepThenEperm) {
+  map(0, 2, kMapped | u64{1} << 42);
+  svma_call c = call(0, 2, 3);
+  EXPECT_EQ(resizes(c, 0, 2, 3), 0u);
+  expect_error(c, kEPERM);
+}
+
+TEST_F(CheckedMremapPlan, NearTheMapLimit_EnomemWhateverIsAsked) {
+  map(0, 4);
+  for (svma_call c : {call(0, 4, 4), call(0, 4, 2), call(0, 2, 2, kFixed, 20)}) {
+    c.map_count_limit = 4;
+    expect_error(c, kENOMEM);
+    c.map_count_limit = 5;
+    if (c.args[1] == c.args[2] && c.args[3] == 0) {
+      EXPECT_EQ(end(c, static_cast<i64>(at(0))), 0u);
+    }
+  }
+}
+
+// Lengths count in pages: DONTUNMAP of part of a page is no resize.
+TEST_F(CheckedMremapPlan, DontUnmapOfPartsOfAPage_Moves) {
+  map(0, 1);
+  svma_call c = raw(at(0), 0x800, 0x1000, kDontUnmap | kFixed, at(20));
+  EXPECT_EQ(moves(c, 0, 0, 1, 1, 20, kDontUnmap | kFixed), 0u);
+  EXPECT_EQ(end(c, static_cast<i64>(at(20))), 0u);
+}
+
+//     AAAA..BB        moves from the middle of A to the middle of B, over what is there
+TEST_F(CheckedMremapPlan, FixedSameSize_EachVmaOfTheRangeMoves) {
+  map(0, 4);
+  map(6, 4, kMapped & ~kVmWrite);
+  map(26, 1);
+  svma_call c = call(2, 6, 6, kFixed, 22);
+  EXPECT_EQ(moves(c, 0, 2, 2, 2, 22, kFixed), 0u);
+  unmap(2, 4);
+  map(22, 2);
+  svma_call copy = c;
+  EXPECT_EQ(moves(copy, 6, 6, 2, 2, 26, kFixed), 1u) << "what is in the way goes first";
+  copy = c;
+  EXPECT_EQ(end(copy, static_cast<i64>(at(22))), 1u) << "there is another one to move";
+  EXPECT_EQ(unmaps(c, at(26), at(28)), 0u);
+  unmap(26, 28);
+  copy = c;
+  EXPECT_GT(moves(copy, 6, 6, 2, 2, 25, kFixed), 0u) << "the hole between them stays as wide";
+  EXPECT_EQ(moves(c, 6, 6, 2, 2, 26, kFixed), 0u);
+  unmap(6, 8);
+  map(26, 2);
+  copy = c;
+  EXPECT_EQ(end(copy, static_cast<i64>(at(26))), 1u) << "the result is where the first one is";
+  EXPECT_EQ(end(c, static_cast<i64>(at(22))), 0u);
+}
+
+TEST_F(CheckedMremapPlan, FixedSameSize_HoleFirstOrNothing_Efault) {
+  map(2, 2);
+  expect_error(call(0, 4, 4, kFixed, 20), kEFAULT);
+  expect_error(call(10, 4, 4, kFixed, 20), kEFAULT);
+}
+
+TEST_F(CheckedMremapPlan, FixedSameSize_WatchedAmongOthers_Efault) {
+  map(0, 2, kMapped | kVmUffdMissing);
+  map(2, 2);
+  expect_error(call(0, 4, 4, kFixed, 20), kEFAULT);
+  svma_call alone = call(0, 2, 2, kFixed, 20);
+  EXPECT_EQ(moves(alone, 0, 0, 2, 2, 20, kFixed), 0u);
+}
+
 }  // namespace
 }  // namespace svma

@@ -816,5 +816,82 @@ TEST_F(ShadowTest, Load_EveryAllocationFailsInTurn_IsEmptyAgain) {
   expect_invariants();
 }
 
+class Shadow73 : public ShadowTest {
+ protected:
+  Shadow73() : ShadowTest("7.3") {}
+
+  // madvise(MADV_GUARD_INSTALL) of one VMA.
+  svma_verdict guard(svma_u64 addr, svma_s64 result) {
+    svma_verdict verdict{};
+    svma_core_guard(shadow_, addr, result, &verdict);
+    return verdict;
+  }
+};
+
+TEST_F(Shadow73, SoftDirtyOfAPart_IsThatOfTheWhole) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  live_.add(kBase + 0x2000, kBase + 0x4000, kReadOnly | kVmAccount);
+  live_.vmas[0].anon_vma = live_.vmas[1].anon_vma = 7;
+  load();
+  expect_equal(apply(make(SVMA_CORE_MPROTECT, {kBase + 0x2000, kBase + 0x4000, kPrivate}), [&] {
+    live_.vmas.pop_back();
+    live_.vmas[0].end = kBase + 0x4000;
+  }));
+}
+
+TEST_F(Shadow73, Guard_MarksUnlessLockedAndStaysInAMerge) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  live_.add(kBase + 0x4000, kBase + 0x5000, kMapped | kVmLocked);
+  live_.totals.locked_vm = 1;
+  load();
+  EXPECT_EQ(guard(kBase, 0).divergent, 0u);
+  EXPECT_EQ(guard(kBase + 0x4000, -22).divergent, 0u);
+  EXPECT_EQ(guard(kBase + 0x4000, 0).divergent, 1u);
+  EXPECT_EQ(guard(kBase, -22).divergent, 1u);
+  expect_equal(apply(
+      make(SVMA_CORE_MMAP, {kBase + 0x2000, 0x1000, kAsked, (kBase >> 12) + 2}, kBase + 0x2000),
+      [&] {
+        live_.vmas[0].end = kBase + 0x3000;
+        live_.vmas[0].flags |= kVmMaybeGuard;
+      }));
+}
+
+// Seen live before the marking function has returned, which is a matter of order.
+TEST_F(Shadow73, GuardBesideAnOperation_IsTakenOver) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MPROTECT, {kBase, kBase + 0x2000, kMapped});
+  op.steps = SVMA_STEP_GUARDED;
+  const auto verdict = apply(op, [&] { live_.vmas[0].flags |= kVmMaybeGuard; });
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts_by_kind[static_cast<u8>(Fact::kOrder)], 1);
+  op.steps = 0;
+  op.args[2] |= kVmMaybeGuard;
+  EXPECT_EQ(apply(op, [&] { live_.vmas[0].flags &= ~kVmMaybeGuard; }).divergent, 1u);
+}
+
+TEST_F(Shadow73, Dofork_RefusedBySpecialVmas) {
+  live_.add(kBase, kBase + 0x1000, kMapped | kVmDontExpand | kVmDontCopy);
+  load();
+  expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase, kBase + 0x1000, 11}), [] {}));
+}
+
+// The driver adds VM_MIXEDMAP before a merge is tried: special VMAs do not merge.
+TEST_F(Shadow73, Mmap_PreparedByTheDriver_ItsFlagsDecideTheMerge) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.vmas[0].file = 9;
+  load();
+  svma_op op =
+      make(SVMA_CORE_MMAP, {kBase + 0x1000, 0x1000, kAsked, (kBase >> 12) + 1}, kBase + 0x1000);
+  op.vma.file = 9;
+  op.vma.prepared = 1;
+  const auto verdict = apply(op, [&] {
+    live_.add(kBase + 0x1000, kBase + 0x2000, kMapped | kVmMixedMap);
+    live_.vmas.back().file = 9;
+  });
+  expect_equal(verdict);
+  EXPECT_EQ(verdict.facts_by_kind[static_cast<u8>(Fact::kDriver)], 1);
+}
+
 }  // namespace
 }  // namespace svma::test

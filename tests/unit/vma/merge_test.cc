@@ -282,9 +282,63 @@ TEST_F(VmaMergeAnonVma, PrevOwnsOneWithLongChain_RequestWithoutDoesNotJoinIt) {
   EXPECT_EQ(picture(), "PPPPNNNNNNNN");
 }
 
+// AnonRule::kEitherBrings and sticky flags.
+TEST(LaterMergeRules, AnonVmaOfTheRange_ComesAlongUnlessForked) {
+  const MergeRules rules{.anon = AnonRule::kEitherBrings};
+  Vma below;
+  below.vm_start = VirtAddr(0x1000);
+  below.vm_end = VirtAddr(0x2000);
+  below.attrs.vm_pgoff = PageOffset(1);
+  VmaAttrs attrs;
+  attrs.vm_pgoff = PageOffset(2);
+  attrs.anon_vma = 7;
+  attrs.anon_singular = true;
+  const AddrRange range{VirtAddr(0x2000), VirtAddr(0x3000)};
+  const auto verdict = [&](const MergeRules& by) {
+    return verdict_with_prev(&below, range, attrs, CloseAsked::kOfNobody, by);
+  };
+  EXPECT_EQ(verdict(rules), MergeVerdict::kMergeable);
+  EXPECT_EQ(verdict(kFirstMergeRules), MergeVerdict::kAnonVma);
+  attrs.anon_singular = false;
+  EXPECT_EQ(verdict(rules), MergeVerdict::kAnonVma);
+  std::swap(attrs.anon_vma, below.attrs.anon_vma);
+  EXPECT_EQ(verdict(rules), MergeVerdict::kAnonVma) << "the neighbour's, too, must be singular";
+  below.attrs.anon_singular = true;
+  EXPECT_EQ(verdict(rules), MergeVerdict::kMergeable);
+}
+
+TEST(LaterMergeRules, PrivateFile_AnonymousIndicesMustContinueEachOther) {
+  Vma below;
+  below.vm_end = VirtAddr(0x2000);
+  VmaAttrs attrs;
+  attrs.vm_pgoff = PageOffset(2);
+  attrs.file = below.attrs.file = 7;
+  attrs.vm_flags = below.attrs.vm_flags = kVmMayWrite;
+  attrs.anon_shift = AnonShift::between(VirtAddr(0x5000), VirtAddr(0x2000));
+  const AddrRange range{VirtAddr(0x2000), VirtAddr(0x3000)};
+  EXPECT_EQ(verdict_with_prev(&below, range, attrs), MergeVerdict::kAnonPgoff);
+  below.attrs.anon_shift = AnonShift::between(VirtAddr(0x15000), VirtAddr(0x12000));
+  EXPECT_EQ(verdict_with_prev(&below, range, attrs), MergeVerdict::kMergeable);
+  attrs.anon_shift = {};
+  attrs.vm_flags = below.attrs.vm_flags = kVmMayWrite | kVmShared;
+  EXPECT_EQ(verdict_with_prev(&below, range, attrs), MergeVerdict::kMergeable) << "is never asked";
+}
+
+TEST(AnonShift, ThereAndBack_IsNone) {
+  const VirtAddr here(0x7fffdeadb000), there(0x1000);
+  const AnonShift away = AnonShift::between(here, there);
+  EXPECT_NE(away, AnonShift());
+  EXPECT_EQ(away.plus(AnonShift::between(there, here)), AnonShift());
+  EXPECT_EQ(
+      AnonShift::between(here, VirtAddr(0x2000)).plus(AnonShift::between(VirtAddr(0x2000), there)),
+      away);
+}
+
 // CloseRule::kNeverRemoved, on a space of its own.
 class VmaMergeClose : public testing::Test {
  protected:
+  explicit VmaMergeClose(const MergeRules& rules = {.close = CloseRule::kNeverRemoved})
+      : mm_(0, GapRule::kHoles, rules) {}
   ~VmaMergeClose() override { mm_.clear(); }
 
   static VirtAddr at(u64 page) { return VirtAddr(0x100000 + page * kPageSize); }
@@ -309,7 +363,7 @@ class VmaMergeClose : public testing::Test {
     return attrs;
   }
 
-  AddressSpace mm_{0, GapRule::kHoles, {.close = CloseRule::kNeverRemoved}};
+  AddressSpace mm_;
 };
 
 TEST_F(VmaMergeClose, IntoAHole_BothNeighboursGrow) {
@@ -318,6 +372,30 @@ TEST_F(VmaMergeClose, IntoAHole_BothNeighboursGrow) {
   EXPECT_EQ(mm_.vma_merge(prev, {at(2), at(3)}, attrs(2)), prev);
   EXPECT_EQ(mm_.vma_merge(prev, {at(7), at(8)}, attrs(7)), next);
   EXPECT_EQ(mm_.map_count(), 2u);
+}
+
+class VmaMergeSticky : public VmaMergeClose {
+ protected:
+  VmaMergeSticky() : VmaMergeClose({.sticky = kVmSoftDirty | kVmMaybeGuard}) {}
+};
+
+TEST_F(VmaMergeSticky, OfAnyPart_IsOnTheWhole) {
+  Vma* const prev = map(0, 2, kReadWrite | kVmMaybeGuard, false);
+  map(3, 4, kReadWrite, false);
+  map(5, 6, kReadWrite | kVmSoftDirty, false);
+  ASSERT_EQ(mm_.vma_merge(prev, {at(2), at(3)}, attrs(2)), prev);
+  EXPECT_EQ(prev->vm_end, at(4));
+  EXPECT_EQ(prev->attrs.vm_flags, kReadWrite | kVmMaybeGuard);
+  ASSERT_EQ(mm_.vma_merge(prev, {at(4), at(5)}, attrs(4)), prev);
+  EXPECT_EQ(prev->attrs.vm_flags, kReadWrite | kVmMaybeGuard | kVmSoftDirty);
+  EXPECT_EQ(mm_.map_count(), 1u);
+}
+
+TEST_F(VmaMergeSticky, OfANeighbourThatStays_IsNot) {
+  Vma* const prev = map(0, 2, kReadWrite, false);
+  map(3, 4, kVmRead | kVmMaybeGuard, false);
+  ASSERT_EQ(mm_.vma_merge(prev, {at(2), at(3)}, attrs(2)), prev);
+  EXPECT_EQ(prev->attrs.vm_flags, kReadWrite);
 }
 
 TEST_F(VmaMergeClose, FillingAHole_NextDoesNotGo) {
