@@ -171,7 +171,7 @@ void AnswerJudge::take(const svma_answer& answer) {
     searches_.pop_front();
     return;
   }
-  if (answer.time_ns <= distrusted_until_ns_) {
+  if (answer.time_ns < trusted_from_ns_) {
     overflow_[answer.kind].add_moved(1);
     return;
   }
@@ -274,7 +274,7 @@ void AnswerJudge::judge_searches(Judgement& judgement) {
 }
 
 void AnswerJudge::distrust(uint64_t now_ns) {
-  distrusted_until_ns_ = now_ns;
+  trusted_from_ns_ = now_ns + 1;
   generation_.reset();
   for (const svma_answer& answer : waiting_) overflow_[answer.kind].add_moved(1);
   waiting_.clear();

@@ -107,7 +107,7 @@ class AnswerJudge {
   std::deque<Search> searches_;
   std::deque<svma_journal_entry> predictions_;  // not matched yet
   QuestionTally overflow_{};
-  uint64_t distrusted_until_ns_ = 0;
+  uint64_t trusted_from_ns_ = 0;
 };
 
 }  // namespace svma

@@ -1261,7 +1261,9 @@ static int on_brk_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 /* do_mbind(start, len, mode, mode_flags, nmask, flags) */
 static int on_mbind_call(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	struct svma_call call = { .kind = SVMA_ON(SVMA_CALL_MBIND_WHOLE, SVMA_CALL_MBIND, SVMA_CALL_MBIND, SVMA_CALL_MBIND) };
+	struct svma_call call = {
+		.kind = SVMA_ON(SVMA_CALL_MBIND_WHOLE, SVMA_CALL_MBIND, SVMA_CALL_MBIND, SVMA_CALL_MBIND),
+	};
 
 	if (!current->mm)
 		return 1;
@@ -1591,7 +1593,8 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("mmap", EVERYWHERE("mmap_region")), KRETPROBE(on_mmap_region, close_at_return) },
 	{ ROW("mmap: cuts out what is there", NULL, NULL, "vms_gather_munmap_vmas", "vms_gather_munmap_vmas"),
 	  KRETPROBE(on_gather, on_gathered) },
-	{ ROW("mmap: unmaps what is there", NULL, NULL, "vms_clean_up_area", "vms_complete_munmap_vmas"), KPROBE(on_clean_up) },
+	{ ROW("mmap: unmaps what is there", NULL, NULL, "vms_clean_up_area", "vms_complete_munmap_vmas"),
+	  KPROBE(on_clean_up) },
 	{ ROW("munmap: pages counted", NULL, NULL, "remove_vma", "remove_vma"), KPROBE(on_remove_vma) },
 	{ ROW("munmap, brk shrink", "__do_munmap", "do_mas_align_munmap", "do_vmi_align_munmap", "do_vmi_align_munmap"),
 	  KRETPROBE(on_munmap, close_at_return) },
@@ -1599,17 +1602,22 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("mprotect", EVERYWHERE("mprotect_fixup")), KRETPROBE(on_mprotect, close_at_return) },
 	{ ROW("mlock family", EVERYWHERE("mlock_fixup")), KRETPROBE(on_mlock, close_at_return) },
 	{ ROW("mremap that moves", EVERYWHERE("move_vma")), KRETPROBE(on_move_vma, close_at_return) },
-	{ ROW("mremap in place", "vma_to_resize", "vma_to_resize", "vma_to_resize", "check_prep_vma"), KRETPROBE(on_resize, on_resize_checked) },
-	{ ROW("userfaultfd: one VMA", "vma_merge", "vma_merge", "vma_modify_flags_uffd", "vma_modify_flags_uffd"), KPROBE(on_merge) },
-	{ ROW("mbind", NULL, "mbind_range", "mbind_range", "mbind_range"), KRETPROBE(on_mbind, close_at_return) },
+	{ ROW("mremap in place", "vma_to_resize", "vma_to_resize", "vma_to_resize", "check_prep_vma"),
+	  KRETPROBE(on_resize, on_resize_checked) },
+	{ ROW("userfaultfd: one VMA", "vma_merge", "vma_merge", "vma_modify_flags_uffd", "vma_modify_flags_uffd"),
+	  KPROBE(on_merge) },
+	{ ROW("mbind", NULL, "mbind_range", "mbind_range", "mbind_range"),
+	  KRETPROBE(on_mbind, close_at_return) },
 	{ ROW("address search", EVERYWHERE("vm_unmapped_area")), KRETPROBE(on_search, on_search_done) },
-	{ ROW("vmacache: what is asked", "vmacache_find", NULL, NULL, NULL), KRETPROBE(on_vmacache_find, on_vmacache_found) },
+	{ ROW("vmacache: what is asked", "vmacache_find", NULL, NULL, NULL),
+	  KRETPROBE(on_vmacache_find, on_vmacache_found) },
 	{ ROW("vmacache: what is put in", "vmacache_update", NULL, NULL, NULL), KPROBE(on_vmacache_update) },
 	{ ROW("overcommit's answer", EVERYWHERE("security_vm_enough_memory_mm")),
 	  KRETPROBE(on_enough_memory, on_enough_memory_done) },
 	{ ROW("mmap: the call", EVERYWHERE("do_mmap")), KRETPROBE(on_mmap_call, on_call_done) },
 	{ ROW("munmap: the call", EVERYWHERE("__vm_munmap")), KRETPROBE(on_munmap_call, on_call_done) },
-	{ ROW("mprotect: the call", EVERYWHERE("do_mprotect_pkey")), KRETPROBE(on_mprotect_call, on_call_done) },
+	{ ROW("mprotect: the call", EVERYWHERE("do_mprotect_pkey")),
+	  KRETPROBE(on_mprotect_call, on_call_done) },
 	/* 5.10 has the tests of the arguments in its callers, too, and calls the rest. */
 	{ ROW("madvise: the call", "do_madvise.part.0", "do_madvise", "do_madvise", "do_madvise"),
 	  KRETPROBE(on_madvise, on_call_done) },
@@ -1626,17 +1634,22 @@ struct svma_probe_entry svma_probe_table[] = {
 	{ ROW("mlock: the call", EVERYWHERE("apply_vma_lock_flags")), KRETPROBE(on_mlock_call, on_call_done) },
 	{ ROW("mlockall: the call", "apply_mlockall_flags", "apply_mlockall_flags", "apply_mlockall_flags",
 	      "apply_mlockall_flags.isra.0"), KRETPROBE(on_mlockall_call, on_call_done) },
-	{ ROW("userfaultfd: the call", EVERYWHERE("userfaultfd_ioctl")), KRETPROBE(on_userfaultfd, on_call_done) },
+	{ ROW("userfaultfd: the call", EVERYWHERE("userfaultfd_ioctl")),
+	  KRETPROBE(on_userfaultfd, on_call_done) },
 	{ ROW("clear_refs", EVERYWHERE("clear_refs_write")), KRETPROBE(on_clear_refs, on_call_done) },
-	{ ROW("stack growth", EVERYWHERE("expand_downwards")), KRETPROBE(on_stack_growth, on_stack_growth_done) },
-	{ ROW("special mappings, exec", EVERYWHERE("insert_vm_struct")), KRETPROBE(on_insert, close_at_return) },
+	{ ROW("stack growth", EVERYWHERE("expand_downwards")),
+	  KRETPROBE(on_stack_growth, on_stack_growth_done) },
+	{ ROW("special mappings, exec", EVERYWHERE("insert_vm_struct")),
+	  KRETPROBE(on_insert, close_at_return) },
 	{ ROW("exec: new mm in use", EVERYWHERE("setup_arg_pages")), KPROBE(on_setup_stack) },
 	{ ROW("exec: stack moves", "shift_arg_pages", "shift_arg_pages", "relocate_vma_down", "relocate_vma_down"),
 	  KRETPROBE(on_stack_shift, close_at_return) },
 	{ ROW("fork: the child's mm", EVERYWHERE("mm_init")), KRETPROBE(on_mm_init, on_mm_init_done) },
 	{ ROW("fork: the child's process", EVERYWHERE("wake_up_new_task")), KPROBE(on_new_task) },
-	{ ROW("madvise: a guarded VMA", NULL, NULL, NULL, "madvise_guard_install"), KRETPROBE(on_guard, on_guarded) },
-	{ ROW("first anonymous fault", EVERYWHERE("__anon_vma_prepare")), KRETPROBE(on_anon_vma, on_anon_vma_done) },
+	{ ROW("madvise: a guarded VMA", NULL, NULL, NULL, "madvise_guard_install"),
+	  KRETPROBE(on_guard, on_guarded) },
+	{ ROW("first anonymous fault", EVERYWHERE("__anon_vma_prepare")),
+	  KRETPROBE(on_anon_vma, on_anon_vma_done) },
 	{ ROW("exit", EVERYWHERE("exit_mmap")), KPROBE(on_exit) },
 };
 

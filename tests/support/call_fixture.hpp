@@ -76,8 +76,8 @@ class CallTest : public ::testing::Test {
 
   const char* profile_ = "6.1";
   // Of the rules for merging only the profile's own choices are asked.
-  AddressSpace space_{kDefaultStackGuardGap, GapRule::kLessGuardGap,
-                      {.close = CloseRule::kNeverRemoved}};
+  AddressSpace space_{
+      kDefaultStackGuardGap, GapRule::kLessGuardGap, {.close = CloseRule::kNeverRemoved}};
 };
 
 }  // namespace svma::test

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/predict.hpp"
 
-#include <initializer_list>
-
 #include "base/mutation.hpp"
 #include "replay/advice.hpp"
 #include "replay/compare.hpp"
