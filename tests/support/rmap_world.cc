@@ -120,9 +120,7 @@ bool RmapWorld::anon_vmas_mergeable(const Vma* target, const Vma* existing,
 
 RmapWorld::Merge RmapWorld::mergeable(int mm, const Vma& like, const RmapBounds& where, u64 flags,
                                       const Vma* existing, const Vma* copied_from) const {
-  const auto fits = [&](const Vma* lower, const RmapBounds& a, const RmapBounds& b,
-                        const Vma* target) {
-    (void)lower;
+  const auto fits = [&](const RmapBounds& a, const RmapBounds& b, const Vma* target) {
     const PageCount pages = a.range.pages();
     const bool anon_fits = b.anon_pgoff == a.anon_pgoff + pages;
     return a.range.end == b.range.start && target->core.attrs.vm_flags == flags &&
@@ -133,8 +131,8 @@ RmapWorld::Merge RmapWorld::mergeable(int mm, const Vma& like, const RmapBounds&
   Merge merge;
   Vma* const prev = below(mm, where.range.start.page_number());
   Vma* const next = above(mm, where.range.end.page_number());
-  if (prev && fits(prev, prev->core.bounds, where, prev)) merge.prev = prev;
-  if (next && fits(nullptr, where, next->core.bounds, next)) merge.next = next;
+  if (prev && fits(prev->core.bounds, where, prev)) merge.prev = prev;
+  if (next && fits(where, next->core.bounds, next)) merge.next = next;
   if (merge.prev && merge.next) {
     const AnonVma* const a = merge.prev->core.anon_vma;
     const AnonVma* const b = merge.next->core.anon_vma;
@@ -244,7 +242,7 @@ bool RmapWorld::split(int mm, Vma* vma, u64 page, bool new_below) {
   const Status filled = reserve.fill(Rmap::clone_needs(vma->core));
   (void)filled.ok();
   if (!rmap_.split_vma(&vma->core, &fresh->core, address_of(page), new_below, reserve).ok()) {
-    return false;
+    return failed(std::move(fresh));
   }
   const RmapBounds old = naive_.vma(vma->id).bounds;
   const u64 first = old.range.start.page_number();
@@ -262,6 +260,12 @@ bool RmapWorld::split(int mm, Vma* vma, u64 page, bool new_below) {
   mms_.at(mm).vmas[key] = std::move(fresh);
   rekey(mm);
   return true;
+}
+
+// Kept, since nothing may point to it, which check() wants to see.
+bool RmapWorld::failed(std::unique_ptr<Vma> vma) {
+  failed_.push_back(std::move(vma));
+  return false;
 }
 
 // --- operations
@@ -403,6 +407,7 @@ int RmapWorld::fork(int mm, bool wipe) {
     const Status filled = reserve.fill(Rmap::fork_needs(parent->core));
     (void)filled.ok();
     if (!rmap_.fork_vma(&vma->core, &parent->core, wiped, reserve).ok()) {
+      failed(std::move(vma));
       exit(child);
       return kNone;
     }
@@ -463,7 +468,9 @@ bool RmapWorld::mremap(int mm, u64 first, u64 end, u64 to, bool dontunmap) {
     RmapReserve reserve;
     const Status filled = reserve.fill(Rmap::clone_needs(source->core));
     (void)filled.ok();
-    if (!rmap_.copy_vma(&copy->core, &source->core, bounds, reserve).ok()) return false;
+    if (!rmap_.copy_vma(&copy->core, &source->core, bounds, reserve).ok()) {
+      return failed(std::move(copy));
+    }
     naive_.add(copy->id, bounds, copy->file);
     naive_.clone(copy->id, source->id, false);
     naive_.link_file(copy->id, kNone);
@@ -506,7 +513,7 @@ void RmapWorld::random_step(const Draw& draw) {
   if (mms_.empty()) new_mm();
   std::vector<int> ids = mms();
   const int mm = ids[draw(ids.size())];
-  const u64 what = draw(16);
+  const u64 what = draw(18);
   const u64 first = kFirstPage + draw(kPages);
   const u64 end = std::min(first + 1 + draw(8), kFirstPage + kPages);
   const auto describe = [&](const char* name) {
@@ -546,6 +553,14 @@ void RmapWorld::random_step(const Draw& draw) {
     const u64 to = kFirstPage + draw(kPages);
     const bool dontunmap = draw(4) == 0;
     mremap(mm, first, end, to, dontunmap);
+  } else if (what == 15) {
+    describe("bridge");  // a mapping that fills the hole between two others
+    const Vma* const lower = below(mm, first);
+    const Vma* const upper = above(mm, first);
+    if (lower && upper) mmap(mm, lower->end(), upper->first(), Kind::kAnonymous);
+  } else if (what == 16) {
+    describe("daemon");  // the child goes on, the parent does not
+    if (ids_.size() < kMaxVmas && fork(mm) != kNone) exit(mm);
   } else {
     describe("grow");
     const u64 pages = 1 + draw(3);
@@ -556,6 +571,10 @@ void RmapWorld::random_step(const Draw& draw) {
 // --- checks
 
 std::string RmapWorld::check() {
+  for (const std::unique_ptr<Vma>& vma : failed_) {
+    if (!vma->core.anon_vma_chain.empty()) return "what failed has left something behind";
+  }
+  failed_.clear();
   RmapVerifier verifier(rmap_);
   for (const auto& [id, mm] : mms_) {
     for (const auto& [first, vma] : mm.vmas) verifier.add(vma->core);

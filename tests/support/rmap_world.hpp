@@ -112,6 +112,7 @@ class RmapWorld {
   bool apply(int mm, RmapChange& change, Vma* vma, Vma* adj, Vma* remove, Vma* remove2);
   bool merge_existing(int mm, Vma* vma, u64 first, u64 end, u64 flags);
   bool merge_new(int mm, const Merge& merge, u64 first, u64 end, const Vma* copied_from);
+  bool failed(std::unique_ptr<Vma> vma);
   void drop(int mm, Vma* vma);
   void unmap_page(int mm, u64 page);
   void move_pages(int mm, u64 first, u64 end, u64 to);
@@ -128,7 +129,8 @@ class RmapWorld {
   std::map<int, Mm> mms_;
   std::map<int, Page> pages_;
   std::map<const RmapVma*, int> ids_;
-  std::map<const AnonVma*, int> known_;  // the bijection, as of the last check()
+  std::map<const AnonVma*, int> known_;       // the bijection, as of the last check()
+  std::vector<std::unique_ptr<Vma>> failed_;  // what an operation that failed leaves to its caller
   std::string last_step_;
   int next_mm_ = 1;
   int next_vma_ = 1;
