@@ -144,8 +144,8 @@ Status Rmap::anon_vma_clone(RmapVma* dst, const RmapVma* src, CloneKind kind,
                             RmapReserve& reserve) {
   SVMA_DCHECK(dst->anon_vma_chain.empty());
   SVMA_DCHECK(dst->anon_vma == (kind == CloneKind::kFork ? nullptr : src->anon_vma));
-  SVMA_DCHECK(kind != CloneKind::kMergeUnfaulted || src->chain_is_singular() ||
-              !semantics_.clone_allocates_first);
+  // Else the two could not have merged: is_mergeable_anon_vma() in all four kernels.
+  SVMA_DCHECK(kind != CloneKind::kMergeUnfaulted || src->chain_is_singular());
   if (!src->anon_vma) return kOk;
   const Status cloned = semantics_.clone_allocates_first
                             ? clone_at_once(dst, src, kind, reserve)
