@@ -88,6 +88,10 @@ $(B)/tests/vma_bench: $(call core-test-obj,opt,tests/bench/vma_bench.cc) $(B)/te
 	$(Q)$(CXX) $(core-test-opt) $^ -lbenchmark -labsl_throw_delegate -labsl_raw_logging_internal \
 		-pthread -o $@
 
+$(B)/tests/rmap_bench: $(call core-test-obj,opt,tests/bench/rmap_bench.cc) $(B)/tests/opt/libcore.a
+	@echo "  LD      $@"
+	$(Q)$(CXX) $(core-test-opt) $^ -lbenchmark -pthread -o $@
+
 # The harness's pure parts, with the harness's own flags.
 harness-unit-objs := $(patsubst %.cc,$(B)/tests/harness/%.o,$(HARNESS_LIB_SRCS) \
 	$(sort $(wildcard tests/unit/harness/*_test.cc)))
@@ -131,12 +135,14 @@ bench: ## speed of the core against other containers, and what the module costs 
 	+$(Q)$(SUBMAKE) bench-containers
 	+$(Q)$(SUBMAKE) bench-cost
 
-bench-containers: $(B)/tests/vma_bench ## the core against std::map, Boost.Intrusive and absl::btree_map
+bench-containers: $(B)/tests/vma_bench $(B)/tests/rmap_bench ## the core against containers of std, Boost and absl
 	@mkdir -p $(B)/bench
-	@echo "  BENCH   $<"
-	$(Q)$< --benchmark_out=$(B)/bench/vma.json --benchmark_out_format=json $(BENCH_ARGS) \
-		>$(B)/bench/vma.log 2>&1 || { cat $(B)/bench/vma.log; exit 1; }
-	$(Q)$(PYTHON) tests/bench/ratios.py $(B)/bench/vma.json
+	$(Q)set -e; for part in vma rmap; do \
+		echo "  BENCH   $(B)/tests/$${part}_bench"; \
+		$(B)/tests/$${part}_bench --benchmark_out=$(B)/bench/$$part.json --benchmark_out_format=json \
+			$(BENCH_ARGS) >$(B)/bench/$$part.log 2>&1 || { cat $(B)/bench/$$part.log; exit 1; }; \
+		$(PYTHON) tests/bench/ratios.py $(B)/bench/$$part.json; \
+	done
 
 # What the module costs: counted in a guest whose clock counts instructions, and timed in a normal one.
 COST_UNIT ?= replay/predict.cc

@@ -12,6 +12,26 @@ void svma_os_vm_area_free(void *node)
 	svma_pool_free(&svma_vma_pool, node);
 }
 
+void *svma_os_avc_alloc(void)
+{
+	return svma_pool_alloc(&svma_avc_pool);
+}
+
+void svma_os_avc_free(void *avc)
+{
+	svma_pool_free(&svma_avc_pool, avc);
+}
+
+void *svma_os_anon_vma_alloc(void)
+{
+	return svma_pool_alloc(&svma_anon_vma_pool);
+}
+
+void svma_os_anon_vma_free(void *anon_vma)
+{
+	svma_pool_free(&svma_anon_vma_pool, anon_vma);
+}
+
 void svma_os_check_failed(const char *file, int line, const char *what)
 {
 	WARN_ONCE(1, "svma: %s:%d: %s does not hold\n", file, line, what);

@@ -70,6 +70,8 @@ struct svma_pool {
 };
 
 extern struct svma_pool svma_vma_pool;
+extern struct svma_pool svma_avc_pool;
+extern struct svma_pool svma_anon_vma_pool;
 extern struct svma_pool svma_shadow_pool;
 extern struct svma_pool svma_tracked_pool;
 extern struct svma_pool svma_call_pool;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "rmap/reserve.hpp"
 #include "vma/reserve.hpp"
 
 namespace {
@@ -34,18 +35,33 @@ extern "C" void svma_os_check_failed(const char* file, int line, const char* wha
   std::abort();
 }
 
-extern "C" void* svma_os_vm_area_alloc(void) {
+namespace {
+
+void* allocate(std::size_t alignment, std::size_t bytes) {
   if (++asked == fail_at) return nullptr;
-  void* const block = std::aligned_alloc(alignof(svma::Vma), sizeof(svma::Vma));
+  void* const block = std::aligned_alloc(alignment, bytes);
   if (!block) std::abort();
   // A slab cache hands out memory with its former content, too.
-  std::memset(block, 0xa5, sizeof(svma::Vma));
+  std::memset(block, 0xa5, bytes);
   ++outstanding;
   return block;
 }
 
-extern "C" void svma_os_vm_area_free(void* vma) {
-  if (!vma || outstanding == 0) std::abort();
+void give_back(void* block) {
+  if (!block || outstanding == 0) std::abort();
   --outstanding;
-  std::free(vma);
+  std::free(block);
 }
+
+}  // namespace
+
+extern "C" void* svma_os_vm_area_alloc(void) {
+  return allocate(alignof(svma::Vma), sizeof(svma::Vma));
+}
+extern "C" void svma_os_vm_area_free(void* vma) { give_back(vma); }
+
+extern "C" void* svma_os_avc_alloc(void) { return allocate(16, sizeof(svma::AnonVmaChain)); }
+extern "C" void svma_os_avc_free(void* avc) { give_back(avc); }
+
+extern "C" void* svma_os_anon_vma_alloc(void) { return allocate(16, sizeof(svma::AnonVma)); }
+extern "C" void svma_os_anon_vma_free(void* anon_vma) { give_back(anon_vma); }

@@ -9,6 +9,7 @@
 #include "replay/placement.hpp"
 #include "replay/scene.hpp"
 #include "replay/shadow.hpp"
+#include "rmap/rmap_vma.hpp"
 #include "vma/merge.hpp"
 #include "vma/verify.hpp"
 
@@ -64,6 +65,8 @@ using svma::Vma;
 
 unsigned long svma_core_shadow_size(void) { return sizeof(svma_shadow); }
 unsigned long svma_core_vma_size(void) { return sizeof(Vma); }
+unsigned long svma_core_avc_size(void) { return sizeof(svma::AnonVmaChain); }
+unsigned long svma_core_anon_vma_size(void) { return sizeof(svma::AnonVma); }
 
 svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 stack_guard_gap) {
   const svma::Semantics* semantics = svma::find_semantics(profile);

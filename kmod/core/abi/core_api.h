@@ -421,9 +421,11 @@ struct svma_merge_report {
 	struct svma_merge_answer with_next[SVMA_CORE_CONDITIONS];
 };
 
-/* Bytes to allocate for a shadow, and for one node of svma_os_vm_area_alloc(). */
+/* Bytes to allocate for a shadow, and for what svma_os_vm_area_alloc() and its likes hand out. */
 unsigned long svma_core_shadow_size(void);
 unsigned long svma_core_vma_size(void);
+unsigned long svma_core_avc_size(void);
+unsigned long svma_core_anon_vma_size(void);
 
 /**
  * svma_core_shadow_init - make an empty shadow

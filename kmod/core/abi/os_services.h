@@ -93,6 +93,30 @@ void *svma_os_vm_area_alloc(void);
 void svma_os_vm_area_free(void *node);
 
 /**
+ * svma_os_avc_alloc - one block of svma_core_avc_size() bytes, aligned to 16
+ * Return: the block, not cleared, or NULL when the preallocated pool is empty.
+ */
+void *svma_os_avc_alloc(void);
+
+/**
+ * svma_os_avc_free - give a block back to the pool
+ * @avc: from svma_os_avc_alloc(); not NULL
+ */
+void svma_os_avc_free(void *avc);
+
+/**
+ * svma_os_anon_vma_alloc - one block of svma_core_anon_vma_size() bytes, aligned to 16
+ * Return: the block, not cleared, or NULL when the preallocated pool is empty.
+ */
+void *svma_os_anon_vma_alloc(void);
+
+/**
+ * svma_os_anon_vma_free - give a block back to the pool
+ * @anon_vma: from svma_os_anon_vma_alloc(); not NULL
+ */
+void svma_os_anon_vma_free(void *anon_vma);
+
+/**
  * svma_os_live_find - find_vma() on the live side
  * @mm: the live mm; its mmap_lock is held, for writing or for reading
  * @addr: bytes

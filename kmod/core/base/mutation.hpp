@@ -9,6 +9,27 @@
 
 namespace svma {
 
+// Those of reverse mapping, which the unit tests switch on.
+#define SVMA_RMAP_MUTATIONS(X)                                                                 \
+  X(rmap_clone_misses_root)     /* a cloned chain lacks its oldest anon_vma */                 \
+  X(rmap_clone_not_active)      /* a clone is not counted as faulting into its anon_vma */     \
+  X(rmap_undo_forgotten)        /* a clone that fails leaves what it has linked */             \
+  X(rmap_chain_at_tail)         /* chain entries are added at the wrong end */                 \
+  X(rmap_wrong_parent)          /* a forked anon_vma is a child of the root */                 \
+  X(rmap_child_not_counted)     /* a forked anon_vma is no child of its parent */              \
+  X(rmap_root_held_twice)       /* a forked anon_vma holds its root twice */                   \
+  X(rmap_never_reuses)          /* a fork never reuses an anon_vma */                          \
+  X(rmap_reuses_branching)      /* a fork reuses an anon_vma that has two children */          \
+  X(rmap_reuses_active)         /* a fork reuses an anon_vma that others fault into */         \
+  X(rmap_prepare_alone)         /* a first fault never shares a neighbour's anon_vma */        \
+  X(rmap_prepare_shares_forked) /* a first fault shares one with a forked neighbour */         \
+  X(rmap_import_forgotten)      /* a merge does not clone the chain of what it swallows */     \
+  X(rmap_stale_bounds)          /* a VMA changes without leaving its anon_vmas */              \
+  X(rmap_avc_leaked)            /* a chain entry is not given back */                          \
+  X(rmap_unlink_still_active)   /* a VMA that goes is still counted as faulting */             \
+  X(rmap_fork_file_behind)      /* a forked file mapping is not put right behind its parent */ \
+  X(rmap_address_off_by_one)    /* a walk tells addresses one page too high */
+
 // The name, and what goes wrong. Each name is also what the module parameter `mutation` takes.
 #define SVMA_MUTATIONS(X)                                                                 \
   X(skip_merge_below)       /* mmap does not grow the VMA below */                        \
@@ -45,7 +66,8 @@ namespace svma {
   X(search_other_limit)     /* an address search is expected to end a page earlier */     \
   X(mremap_call_moves)      /* mremap is thought to move what has room to grow */         \
   X(brk_call_longer)        /* brk is thought to map one page too many */                 \
-  X(mbind_call_stops)       /* mbind is thought to visit one VMA only */
+  X(mbind_call_stops)       /* mbind is thought to visit one VMA only */                  \
+  SVMA_RMAP_MUTATIONS(X)
 
 enum class Mutation : u8 {
   none,
