@@ -57,9 +57,18 @@ Result<VmaLinks> AddressSpace::find_vma_links(AddrRange range) const {
   ++map_count_;
 }
 
-void AddressSpace::vma_link(Vma* vma, const VmaLinks& links) { link_at(vma, links); }
+void AddressSpace::vma_link(Vma* vma, const VmaLinks& links) {
+  link_at(vma, links);
+  if (observer_) observer_->inserted(*observer_, *vma);
+}
 
 Status AddressSpace::insert(Vma* vma) {
+  const Status inserted = insert_unobserved(vma);
+  if (inserted.ok() && observer_) observer_->inserted(*observer_, *vma);
+  return inserted;
+}
+
+Status AddressSpace::insert_unobserved(Vma* vma) {
   if (vma->range().empty() || !vma->range().page_aligned()) return Status::error(kEINVAL);
   VmaLinks links;
   if (!descend(vma->range(), &links)) return Status::error(kENOMEM);
@@ -75,6 +84,7 @@ Status AddressSpace::insert_as(Vma* vma, RbColor color) {
   vma_link_leaf(vma, links);
   vma->rb.set_color(color);
   ++map_count_;
+  if (observer_) observer_->inserted(*observer_, *vma);
   return kOk;
 }
 
@@ -90,6 +100,7 @@ void AddressSpace::clear() {
   Vma* vma = first();
   while (vma) {
     Vma* const following = next(vma);
+    if (observer_) observer_->removed(*observer_, *vma);
     vm_area_free(vma);
     vma = following;
   }
@@ -112,6 +123,7 @@ void AddressSpace::set_bounds(Vma* vma, AddrRange range, PageOffset pgoff) {
   vma->attrs.vm_pgoff = pgoff;
   if (start_changed) vma_gap_update(vma);
   if (end_changed && above) vma_gap_update(above);
+  if (observer_) observer_->bounds_moved(*observer_, *vma);
 }
 
 void AddressSpace::set_flags(Vma* vma, VmFlags flags) {
@@ -128,6 +140,7 @@ void AddressSpace::set_attrs(Vma* vma, const VmaAttrs& attrs) {
 
 void AddressSpace::remove_vma(Vma* vma) {
   unlink(vma);
+  if (observer_) observer_->removed(*observer_, *vma);
   vm_area_free(vma);
 }
 

@@ -36,6 +36,7 @@
 #include "vma/gap.hpp"
 #include "vma/merge.hpp"
 #include "vma/mmap_cache.hpp"
+#include "vma/observer.hpp"
 #include "vma/reserve.hpp"
 #include "vma/vma.hpp"
 
@@ -178,6 +179,12 @@ class AddressSpace {
   // Frees all VMAs and resets all counters, as exit_mmap().
   void clear();
 
+  // Takes `vma` out and frees it. Does not account.
+  void remove_vma(Vma* vma);
+
+  // Who is told of all changes from now on; null: nobody.
+  void set_observer(VmaObserver* observer) { observer_ = observer; }
+
   // --- change ----------------------------------------------------------------------------------
 
   // Moves the bounds of `vma` within the space between its neighbours. Does not account.
@@ -304,9 +311,8 @@ class AddressSpace {
 
   bool descend(AddrRange range, VmaLinks* links) const;
   void link_at(Vma* vma, const VmaLinks& links);
-
-  // Unlinks and frees.
-  void remove_vma(Vma* vma);
+  Status insert_unobserved(Vma* vma);
+  void import_anon_vma(Vma* survivor, const Vma* from);
 
   void vmacache_invalidate() { ++vmacache_seqnum_; }
 
@@ -335,6 +341,7 @@ class AddressSpace {
   Accounting acct_;
   u64 vmacache_seqnum_ = 0;
   MmapCache mmap_cache_;
+  VmaObserver* observer_ = nullptr;
 };
 
 inline Vma* AddressSpace::find_vma(VirtAddr addr) const {

@@ -10,18 +10,15 @@
 
 namespace svma {
 
-namespace {
-
 // The survivor covers pages of `from` from now on, so it must be findable from their anon_vma. The
 // kernel clones the whole chain, hence singular stays what it was.
-void import_anon_vma(Vma* survivor, const Vma* from) {
+void AddressSpace::import_anon_vma(Vma* survivor, const Vma* from) {
   if (survivor->attrs.anon_vma || !from->attrs.anon_vma) return;
   if (mutated(Mutation::anon_vma_lost)) return;
   survivor->attrs.anon_vma = from->attrs.anon_vma;
   survivor->attrs.anon_singular = from->attrs.anon_singular;
+  if (observer_) observer_->imported(*observer_, *survivor, *from);
 }
-
-}  // namespace
 
 // A is `vma`, B the VMA above it, C the one above that; the dashes are `range`.
 //
@@ -43,7 +40,7 @@ void AddressSpace::vma_adjust(Vma* vma, AddrRange range, PageOffset pgoff, Vma* 
   if (insert || !above || (range.end <= above->vm_start && expand != above)) {
     set_bounds(vma, range, pgoff);
     if (insert) {
-      const Status linked = this->insert(insert);
+      const Status linked = insert_unobserved(insert);
       SVMA_CHECK(linked.ok());
     }
   } else if (range.end >= above->vm_end && expand == above) {  // case 8
@@ -85,10 +82,12 @@ Status AddressSpace::split_vma(Vma* vma, VirtAddr addr, SplitSide side, VmaReser
           : vma->attrs.vm_pgoff + AddrRange{vma->vm_start, addr}.pages();
   if (side == SplitSide::kNewBelow) {
     fresh->vm_end = addr;
+    if (observer_) observer_->splitting(*observer_, *vma, *fresh, addr, side);
     vma_adjust(vma, {addr, vma->vm_end}, pgoff_at_addr, fresh, nullptr);
   } else {
     fresh->vm_start = addr;
     fresh->attrs.vm_pgoff = pgoff_at_addr;
+    if (observer_) observer_->splitting(*observer_, *vma, *fresh, addr, side);
     vma_adjust(vma, {vma->vm_start, addr}, vma->attrs.vm_pgoff, fresh, nullptr);
   }
   return kOk;

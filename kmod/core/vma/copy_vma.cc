@@ -41,6 +41,8 @@ Result<Vma*> AddressSpace::copy_vma(Vma** vma, const CopyRequest& request, VmaRe
     if (merged->range().contains(source_range.start)) {
       SVMA_DCHECK(!faulted_in_anon_vma);
       *vma = merged;
+    } else {
+      import_anon_vma(merged, source);  // AnonRule::kEitherBrings
     }
     return merged;
   }
@@ -52,6 +54,7 @@ Result<Vma*> AddressSpace::copy_vma(Vma** vma, const CopyRequest& request, VmaRe
   copy->attrs = attrs;
   const Status linked = insert(copy);
   SVMA_CHECK(linked.ok());
+  if (observer_) observer_->copied(*observer_, *copy, *source);
   return copy;
 }
 

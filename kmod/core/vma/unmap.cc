@@ -113,6 +113,7 @@ void AddressSpace::remove_vma_list(Vma* detached) {
   while (Vma* const vma = detached) {
     detached = next(vma);
     vm_stat_account(vma->attrs.vm_flags, -static_cast<i64>(vma->pages().value()));
+    if (observer_) observer_->removed(*observer_, *vma);
     vm_area_free(vma);
   }
 }
