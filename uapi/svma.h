@@ -314,6 +314,11 @@ enum svma_field {
 	SVMA_FIELD_RESULT = 19,		/* succeeded where failure was predicted, or the reverse */
 	SVMA_FIELD_GAP = 20,		/* rb_subtree_gap of the shadow is not what its VMAs imply */
 	SVMA_FIELD_STRUCTURE = 21,	/* the kernel's own red-black tree has another shape; see SVMA_IOC_STRUCTURE */
+	SVMA_FIELD_CHAIN = 22,		/* of a VMA: other anon_vmas, or another order; values: lengths or positions */
+	SVMA_FIELD_ANON_ROOT = 23,	/* of an anon_vma in the chain; values: positions in the chain */
+	SVMA_FIELD_ANON_PARENT = 24,	/* likewise */
+	SVMA_FIELD_CHILDREN = 25,	/* num_children of one of them */
+	SVMA_FIELD_ACTIVE_VMAS = 26,	/* num_active_vmas of one of them */
 };
 
 /* One report: an operation after which prediction and live side differed, or that had no prediction. */
@@ -554,6 +559,19 @@ struct svma_structure {
 	struct svma_tree_node observed[SVMA_CORNER_NODES];	/* out */
 };
 
+/*
+ * SVMA_IOC_RMAP - how often the chain of anon_vmas of a VMA was compared with the shadow's; of this descriptor, or with
+ * SVMA_STATS_MODULE of the module.
+ */
+struct svma_rmap_stats {
+	__u32 size;
+	__u32 flags;
+	__u64 compared;		/* out: VMAs, each as a whole */
+	__u64 equal;		/* out */
+	__u64 cut;		/* out: of these, chains of which only the beginning was compared */
+	__u64 unsure;		/* out: not compared, since relatives were in the middle of something that they share */
+};
+
 #define SVMA_IOC_MAGIC 0xB6
 #define SVMA_IOC_VERSION _IOWR(SVMA_IOC_MAGIC, 0, struct svma_version)
 #define SVMA_IOC_TRACK _IOWR(SVMA_IOC_MAGIC, 1, struct svma_track)
@@ -573,5 +591,6 @@ struct svma_structure {
 #define SVMA_IOC_LIMITS _IOWR(SVMA_IOC_MAGIC, 15, struct svma_limits)
 #define SVMA_IOC_SEMANTIC _IOWR(SVMA_IOC_MAGIC, 16, struct svma_semantic)
 #define SVMA_IOC_STRUCTURE _IOWR(SVMA_IOC_MAGIC, 17, struct svma_structure)
+#define SVMA_IOC_RMAP _IOWR(SVMA_IOC_MAGIC, 18, struct svma_rmap_stats)
 
 #endif /* _UAPI_SVMA_H */

@@ -352,6 +352,7 @@ void Checker::finish(CheckReport& report) {
   report.freezes = freezes_;
   report.module = device_.stats(0);
   report.structure = device_.structure(0);
+  report.rmap = device_.rmap(0);
   report.divergences = findings_;
   collect_reports();
   for (const Finding& finding : reports_) {

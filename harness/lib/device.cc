@@ -273,6 +273,13 @@ std::optional<svma_structure> Device::structure(uint32_t flags) {
   return question;
 }
 
+std::optional<svma_rmap_stats> Device::rmap(uint32_t flags) {
+  auto question = sized<svma_rmap_stats>();
+  question.flags = flags;
+  if (!call_or_throw(SVMA_IOC_RMAP, &question, "rmap", ENOTTY)) return std::nullopt;
+  return question;
+}
+
 std::vector<svma_semantic> Device::semantics() {
   std::vector<svma_semantic> choices;
   auto question = sized<svma_semantic>();

@@ -179,6 +179,10 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   add_verdict(json, verdict_of(harness, report.module.counts));
   json["structure_compared"] = report.structure ? report.structure->compared : 0;
   json["structure_equal"] = report.structure ? report.structure->equal : 0;
+  json["rmap_compared"] = report.rmap ? report.rmap->compared : 0;
+  json["rmap_equal"] = report.rmap ? report.rmap->equal : 0;
+  json["rmap_cut"] = report.rmap ? report.rmap->cut : 0;
+  json["rmap_unsure"] = report.rmap ? report.rmap->unsure : 0;
   json["verdict"] = word_for(exit_code);
   json["exit_code"] = exit_code;
   json["why"] = why.empty() ? Json() : Json(why);

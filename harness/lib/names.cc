@@ -16,10 +16,33 @@ constexpr const char* kOperations[] = {
 };
 
 constexpr const char* kFields[] = {
-    "none",     "layout",    "flags",          "pgoff",     "file",    "policy",
-    "uffd",     "name",      "map_count",      "total_vm",  "data_vm", "exec_vm",
-    "stack_vm", "locked_vm", "anon_vma",       "address",   "lookup",  "hiwater_vm",
-    "argument", "result",    "rb_subtree_gap", "structure",
+    "none",
+    "layout",
+    "flags",
+    "pgoff",
+    "file",
+    "policy",
+    "uffd",
+    "name",
+    "map_count",
+    "total_vm",
+    "data_vm",
+    "exec_vm",
+    "stack_vm",
+    "locked_vm",
+    "anon_vma",
+    "address",
+    "lookup",
+    "hiwater_vm",
+    "argument",
+    "result",
+    "rb_subtree_gap",
+    "structure",
+    "anon_vma_chain",
+    "anon_vma.root",
+    "anon_vma.parent",
+    "num_children",
+    "num_active_vmas",
 };
 
 constexpr const char* kFacts[] = {

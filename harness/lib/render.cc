@@ -115,6 +115,13 @@ std::string structure_text(const CheckReport& report) {
   return text;
 }
 
+std::string rmap_text(const CheckReport& report) {
+  if (!report.rmap) return "";
+  return fmt::format(
+      "  reverse mapping: rmap_compared={} rmap_equal={} rmap_cut={} rmap_unsure={}\n",
+      report.rmap->compared, report.rmap->equal, report.rmap->cut, report.rmap->unsure);
+}
+
 std::string processes_table(const CheckReport& report) {
   if (report.processes.empty()) return "";
   std::string text = fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", "pid", "program",
@@ -214,7 +221,7 @@ std::string report_text(const CheckReport& report) {
   if (verdict.divergent > report.divergences.size())
     text += fmt::format("and {} more divergences\n", verdict.divergent - report.divergences.size());
   text += processes_table(report) + operations_table(report.module.counts) +
-          questions_table(report) + structure_text(report);
+          questions_table(report) + structure_text(report) + rmap_text(report);
   text += fmt::format(
       "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
       report.harness.samples, report.road, report.harness.moved_samples, report.freezes,

@@ -102,6 +102,7 @@ struct CheckReport {
   svma_stats module{};
   bool structure_wanted = false;            // --structure
   std::optional<svma_structure> structure;  // nullopt: the module does not know of it
+  std::optional<svma_rmap_stats> rmap;      // likewise
   std::vector<Finding> divergences;         // the first ones
   std::vector<Finding> unmodelled;        // the module's reports of operations without a prediction
   std::vector<ProcessSummary> processes;  // the ones with most operations first

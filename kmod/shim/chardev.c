@@ -404,6 +404,19 @@ static int do_structure(struct svma_session *session, struct svma_structure *arg
 	return 0;
 }
 
+static int do_rmap(struct svma_session *session, struct svma_rmap_stats *arg)
+{
+	const struct svma_rmap_counts *counts = arg->flags & SVMA_STATS_MODULE ? &svma_rmap_counts : &session->rmap;
+
+	if (arg->flags & ~SVMA_STATS_MODULE)
+		return -EINVAL;
+	arg->compared = atomic64_read(&counts->compared);
+	arg->equal = atomic64_read(&counts->equal);
+	arg->cut = atomic64_read(&counts->cut);
+	arg->unsure = atomic64_read(&counts->unsure);
+	return 0;
+}
+
 static int do_semantic(struct svma_semantic *arg)
 {
 	struct svma_choice choice;
@@ -645,6 +658,7 @@ union svma_argument {
 	struct svma_limits limits;
 	struct svma_semantic semantic;
 	struct svma_structure structure;
+	struct svma_rmap_stats rmap;
 };
 
 static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
@@ -684,6 +698,8 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_limits(session, &arg->limits);
 	case _IOC_NR(SVMA_IOC_STRUCTURE):
 		return do_structure(session, &arg->structure);
+	case _IOC_NR(SVMA_IOC_RMAP):
+		return do_rmap(session, &arg->rmap);
 	case _IOC_NR(SVMA_IOC_SEMANTIC):
 		return do_semantic(&arg->semantic);
 	default:
@@ -704,6 +720,7 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		[_IOC_NR(SVMA_IOC_LIMITS)] = SVMA_IOC_LIMITS,
 		[_IOC_NR(SVMA_IOC_SEMANTIC)] = SVMA_IOC_SEMANTIC,
 		[_IOC_NR(SVMA_IOC_STRUCTURE)] = SVMA_IOC_STRUCTURE,
+		[_IOC_NR(SVMA_IOC_RMAP)] = SVMA_IOC_RMAP,
 	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;

@@ -352,8 +352,10 @@ static void copy_forked_layout(struct svma_tracked *child)
 		spin_lock(&parent->lock);
 		spin_lock_nested(&child->lock, SINGLE_DEPTH_NESTING);
 	}
-	if (parent->health != SVMA_CLEAN || svma_core_fork(child->shadow, parent->shadow))
+	if (parent->health != SVMA_CLEAN || svma_core_fork(child->shadow, parent->shadow)) {
 		svma_suspect(child);
+		svma_core_rmap_abroad(parent->shadow);
+	}
 	spin_unlock(&parent->lock);
 	/*
 	 * Compared here, while the lock is held: dup_mmap() then waits for the readers of a userfaultfd, who may
@@ -814,36 +816,61 @@ static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
 
-	if (!is_tracked(vma->vm_mm))
-		return 1;
-	count_hit_ri(ri);
-	data->mm = vma->vm_mm;
-	data->vma = vma;
-	return 0;
+	struct svma_tracked *t;
+
+	rcu_read_lock();
+	t = svma_find_rcu(vma->vm_mm);
+	if (t) {
+		count_hit_ri(ri);
+		data->mm = vma->vm_mm;
+		data->vma = vma;
+		spin_lock(&t->lock);
+		t->faulting++;
+		data->fault_seq = ++t->fault_seq;
+		spin_unlock(&t->lock);
+	}
+	rcu_read_unlock();
+	return !t;
+}
+
+/* tracked->lock held. */
+static void first_fault(struct svma_tracked *t, struct vm_area_struct *vma, bool alone)
+{
+	struct svma_op op = { .kind = SVMA_CORE_ANON_VMA, .task = task_pid_nr(current) };
+	struct svma_verdict verdict = {};
+	struct svma_live_vma live;
+
+	svma_live_read(vma, &live);
+	op.args[0] = live.start;
+	op.args[1] = live.end;
+	svma_core_anon_vma(t->shadow, t->mm, &live, alone, &verdict);
+	t->counts.facts++;
+	t->facts[SVMA_FACT_ANON_VMA]++;
+	svma_journal_note_fault(t, &live);
+	svma_account_answers(t, &op, &verdict);
 }
 
 static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
-	struct svma_live_vma live;
 	struct svma_tracked *t;
+	bool alone;
 
-	if (regs_return_value(regs))
-		return 0;
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t) {
 		spin_lock(&t->lock);
-		/* Inside an operation (it populates, or a stack grows) the comparison takes the identity over. */
-		if (t->op_open) {
+		if (t->faulting) /* else it was not tracked when this began */
+			t->faulting--;
+		alone = !t->faulting && t->fault_seq == data->fault_seq;
+		t->fault_seq++;
+		/* Inside an operation that populates, the comparison takes the identity over; a stack grows later. */
+		if (regs_return_value(regs))
+			; /* no memory */
+		else if (t->op_open && t->op.kind != SVMA_CORE_STACK_GROWTH)
 			t->op.steps |= SVMA_STEP_FAULTED;
-		} else if (t->health == SVMA_CLEAN && !t->forking) {
-			svma_live_read(data->vma, &live);
-			svma_core_anon_vma(t->shadow, &live);
-			t->counts.facts++;
-			t->facts[SVMA_FACT_ANON_VMA]++;
-			svma_journal_note_fault(t, &live);
-		}
+		else if (t->health == SVMA_CLEAN && !t->forking)
+			first_fault(t, data->vma, alone);
 		spin_unlock(&t->lock);
 	}
 	rcu_read_unlock();
@@ -1327,6 +1354,14 @@ static int on_userfaultfd(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 /* --- fork, exec, exit ------------------------------------------------------------------------------ */
 
+/* The child that @t forks will not be tracked. */
+static void share_abroad(struct svma_tracked *t)
+{
+	spin_lock(&t->lock);
+	svma_core_rmap_abroad(t->shadow);
+	spin_unlock(&t->lock);
+}
+
 /*
  * mm_init(mm, task, ...): of an exec when the task is the current one, else of a fork, which goes on with dup_mmap().
  * That one itself is inlined in some kernels.
@@ -1341,6 +1376,8 @@ static int on_mm_init(struct kretprobe_instance *ri, struct pt_regs *regs)
 	rcu_read_lock();
 	parent = svma_find_rcu(current->mm);
 	wanted = parent && (parent->flags & SVMA_MM_DESCENDANTS);
+	if (parent && !wanted)
+		share_abroad(parent);
 	rcu_read_unlock();
 	if (!wanted)
 		return 1;
@@ -1363,6 +1400,7 @@ static int on_mm_init_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (!child) {
 		spin_lock(&parent->lock);
 		parent->counts.missed++;
+		svma_core_rmap_abroad(parent->shadow);
 		spin_unlock(&parent->lock);
 		goto out;
 	}
@@ -1372,8 +1410,10 @@ static int on_mm_init_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	child->starting = true;
 	child->begin_ns = ktime_get_mono_fast_ns();
 	memcpy(child->comm, current->comm, sizeof(child->comm));
-	if (svma_tracked_publish(child))
+	if (svma_tracked_publish(child)) {
 		svma_tracked_discard(child);
+		share_abroad(parent);
+	}
 out:
 	rcu_read_unlock();
 	return 0;
@@ -1502,7 +1542,7 @@ static int on_setup_stack(struct kprobe *kp, struct pt_regs *regs)
 }
 
 /* exit_mmap(mm): the last user is gone, the layout is still whole */
-static int on_exit(struct kprobe *kp, struct pt_regs *regs)
+static int on_exit(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct mm_struct *mm = (struct mm_struct *)svma_arg(regs, 0);
 	struct svma_op op = { .kind = SVMA_CORE_EXIT };
@@ -1512,7 +1552,8 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 	rcu_read_lock();
 	t = svma_find_rcu(mm);
 	if (t) {
-		count_hit(kp);
+		count_hit_ri(ri);
+		atomic_inc(&svma_exiting);
 		spin_lock(&t->lock);
 		if (t->health == SVMA_CLEAN && !t->starting && !t->forking) {
 			svma_core_release(t->shadow, mm, false, true, &verdict);
@@ -1525,6 +1566,14 @@ static int on_exit(struct kprobe *kp, struct pt_regs *regs)
 		svma_tracked_retire(t);
 	}
 	rcu_read_unlock();
+	return !t;
+}
+
+/* The VMAs are gone. */
+static int on_exited(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	svma_core_rmap_settle(svma_rmap);
+	atomic_dec(&svma_exiting);
 	return 0;
 }
 
@@ -1650,7 +1699,7 @@ struct svma_probe_entry svma_probe_table[] = {
 	  KRETPROBE(on_guard, on_guarded) },
 	{ ROW("first anonymous fault", EVERYWHERE("__anon_vma_prepare")),
 	  KRETPROBE(on_anon_vma, on_anon_vma_done) },
-	{ ROW("exit", EVERYWHERE("exit_mmap")), KPROBE(on_exit) },
+	{ ROW("exit", EVERYWHERE("exit_mmap")), KRETPROBE(on_exit, on_exited) },
 };
 
 unsigned int svma_nr_probes = ARRAY_SIZE(svma_probe_table);

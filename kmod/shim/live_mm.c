@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mount.h>
 #include <linux/personality.h>
+#include <linux/rmap.h>
 #include <linux/sizes.h>
 #include <linux/userfaultfd_k.h>
 
@@ -76,6 +77,38 @@ int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out)
 	if (!vma)
 		return -ENOENT;
 	svma_live_read(vma, out);
+	return 0;
+}
+
+/*
+ * The list is changed under mmap_lock and, by a first fault, page_table_lock. What it links to lives as long as the
+ * link; roots and parents never change.
+ */
+int svma_os_live_chain(const void *mm, svma_u64 start, struct svma_live_chain *out)
+{
+	struct vm_area_struct *vma = svma_live_next_vma((struct mm_struct *)mm, start);
+	const struct anon_vma_chain *avc;
+
+	if (!vma || vma->vm_start != start)
+		return -ENOENT;
+	out->anon_vma = (unsigned long)READ_ONCE(vma->anon_vma);
+	out->length = 0;
+	out->longer = 0;
+	list_for_each_entry(avc, &vma->anon_vma_chain, same_vma) {
+		const struct anon_vma *anon_vma = avc->anon_vma;
+		struct svma_live_anon_vma *link = &out->link[out->length];
+
+		if (out->length == SVMA_CORE_CHAIN) {
+			out->longer = 1;
+			break;
+		}
+		link->anon_vma = (unsigned long)anon_vma;
+		link->root = (unsigned long)anon_vma->root;
+		link->parent = (unsigned long)anon_vma->parent;
+		link->num_children = READ_ONCE(anon_vma->num_children);
+		link->num_active_vmas = READ_ONCE(anon_vma->num_active_vmas);
+		out->length++;
+	}
 	return 0;
 }
 

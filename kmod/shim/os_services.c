@@ -32,6 +32,18 @@ void svma_os_anon_vma_free(void *anon_vma)
 	svma_pool_free(&svma_anon_vma_pool, anon_vma);
 }
 
+static DEFINE_SPINLOCK(rmap_lock);
+
+void svma_os_rmap_lock(void)
+{
+	spin_lock(&rmap_lock);
+}
+
+void svma_os_rmap_unlock(void)
+{
+	spin_unlock(&rmap_lock);
+}
+
 void svma_os_check_failed(const char *file, int line, const char *what)
 {
 	WARN_ONCE(1, "svma: %s:%d: %s does not hold\n", file, line, what);

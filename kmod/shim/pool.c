@@ -14,7 +14,6 @@ module_param(pool_vmas, uint, 0444);
 MODULE_PARM_DESC(pool_vmas, "VMA nodes kept ready for probe handlers");
 
 struct svma_pool svma_vma_pool = { .name = "svma_vma", .align = 64 };
-/* Nothing takes from these two yet: they are filled when reverse mapping is followed. */
 struct svma_pool svma_avc_pool = { .name = "svma_avc", .align = 16 };
 struct svma_pool svma_anon_vma_pool = { .name = "svma_anon_vma", .align = 16 };
 struct svma_pool svma_shadow_pool = { .name = "svma_shadow", .align = 64, .target = 256 };
@@ -144,7 +143,9 @@ int svma_pools_init(void)
 	svma_vma_pool.size = svma_core_vma_size();
 	svma_vma_pool.target = pool_vmas;
 	svma_avc_pool.size = svma_core_avc_size();
+	svma_avc_pool.target = pool_vmas;
 	svma_anon_vma_pool.size = svma_core_anon_vma_size();
+	svma_anon_vma_pool.target = pool_vmas / 2;
 	svma_shadow_pool.size = svma_core_shadow_size();
 	svma_tracked_pool.size = sizeof(struct svma_tracked);
 	svma_call_pool.size = sizeof(struct svma_call_entry);

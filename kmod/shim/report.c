@@ -14,6 +14,7 @@ static_assert((int)SVMA_CORE_CLEAR_REFS == (int)SVMA_OP_CLEAR_REFS);
 static_assert((int)SVMA_CORE_MSEAL == (int)SVMA_OP_MSEAL);
 static_assert((int)SVMA_CORE_FIELD_GAP == (int)SVMA_FIELD_GAP);
 static_assert((int)SVMA_CORE_FIELD_STRUCTURE == (int)SVMA_FIELD_STRUCTURE);
+static_assert((int)SVMA_CORE_FIELD_ACTIVE_VMAS == (int)SVMA_FIELD_ACTIVE_VMAS);
 static_assert((int)SVMA_CORE_FIELD_ANON_VMA == (int)SVMA_FIELD_ANON_VMA);
 static_assert((int)SVMA_CORE_FIELD_MAP_COUNT == (int)SVMA_FIELD_MAP_COUNT);
 
@@ -62,6 +63,9 @@ const char *svma_field_name(u32 field)
 		[SVMA_FIELD_LOOKUP] = "lookup",	      [SVMA_FIELD_HIWATER_VM] = "hiwater_vm",
 		[SVMA_FIELD_ARGUMENT] = "argument",   [SVMA_FIELD_RESULT] = "result",
 		[SVMA_FIELD_GAP] = "rb_subtree_gap",  [SVMA_FIELD_STRUCTURE] = "structure",
+		[SVMA_FIELD_CHAIN] = "anon_vma_chain", [SVMA_FIELD_ANON_ROOT] = "anon_vma.root",
+		[SVMA_FIELD_ANON_PARENT] = "anon_vma.parent", [SVMA_FIELD_CHILDREN] = "num_children",
+		[SVMA_FIELD_ACTIVE_VMAS] = "num_active_vmas",
 	};
 
 	return field < ARRAY_SIZE(names) ? names[field] : "?";
@@ -170,13 +174,24 @@ static void keep_report(struct svma_tracked *t, const struct svma_op *op, const 
 
 void svma_suspect(struct svma_tracked *t)
 {
-	if (t->health == SVMA_CLEAN)
+	if (t->health == SVMA_CLEAN) {
 		t->health = SVMA_SUSPECT;
+		svma_core_rmap_leave(t->shadow, 0);
+	}
 	svma_worker_kick();
 }
 
 atomic64_t svma_structure_compared = ATOMIC64_INIT(0);
 atomic64_t svma_structure_equal = ATOMIC64_INIT(0);
+struct svma_rmap_counts svma_rmap_counts;
+
+static void count_rmap(struct svma_rmap_counts *counts, const struct svma_verdict *verdict)
+{
+	atomic64_add(verdict->rmap_compared, &counts->compared);
+	atomic64_add(verdict->rmap_equal, &counts->equal);
+	atomic64_add(verdict->rmap_cut, &counts->cut);
+	atomic64_add(verdict->rmap_unsure, &counts->unsure);
+}
 
 /* The first one is kept. session->lock held. */
 static void keep_structure(struct svma_tracked *t, const struct svma_verdict *verdict)
@@ -206,6 +221,10 @@ static void count(struct svma_tracked *t, const struct svma_verdict *verdict)
 		atomic64_add(verdict->structure_compared, &svma_structure_compared);
 		atomic64_add(verdict->structure_equal, &svma_structure_equal);
 	}
+	if (verdict->rmap_compared || verdict->rmap_unsure) {
+		count_rmap(&t->session->rmap, verdict);
+		count_rmap(&svma_rmap_counts, verdict);
+	}
 	if (!verdict->facts)
 		return;
 	for (i = 0; i < SVMA_CORE_FACTS; i++)
@@ -218,6 +237,8 @@ void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, cons
 	unsigned int i;
 
 	count(t, verdict);
+	if (verdict->suspect)
+		svma_suspect(t);
 	if (!verdict->mismatches)
 		return;
 	t->seq++; /* what differed was adopted */
@@ -227,8 +248,6 @@ void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, cons
 		keep_report(t, op, &verdict->mismatch[i], verdict);
 	keep_structure(t, verdict);
 	spin_unlock(&session->lock);
-	if (verdict->suspect)
-		svma_suspect(t);
 }
 
 void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct svma_verdict *verdict)

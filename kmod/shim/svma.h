@@ -13,6 +13,7 @@
  *   tracked->lock              spinlock: shadow, counts, the open operation, journal; any context. Two are taken
  *                              in fork only, the parent's first
  *   session->lock              spinlock: sums and reports; any context
+ *   rmap_lock                  spinlock, os_services.c: reverse mapping, which all shadows share; any context
  *   pool->lock                 raw spinlock; any context
  * Probe handlers run with preemption off, some with interrupts off; no interrupt handler takes any of
  * these locks.
@@ -176,6 +177,14 @@ unsigned int svma_detail_stack(const struct svma_detail *detail, char (*out)[SVM
 /* Operations after which a reader in poll() is woken. */
 #define SVMA_BURST 64
 
+/* How often chains of anon_vmas were compared: see struct svma_verdict. */
+struct svma_rmap_counts {
+	atomic64_t compared;
+	atomic64_t equal;
+	atomic64_t cut;
+	atomic64_t unsure;
+};
+
 /**
  * struct svma_session - one owner of tracked mms
  * @ref: the file, and each tracked mm
@@ -193,6 +202,7 @@ unsigned int svma_detail_stack(const struct svma_detail *detail, char (*out)[SVM
  * @details: of each of @reports
  * @structure_compared: nodes of the kernel's own tree, any context
  * @structure_equal: of these
+ * @rmap: of chains of anon_vmas, any context
  * @structure_differs: the first difference is in the two corners
  * @events: operations and changes of the set since the last SVMA_IOC_LIST
  */
@@ -219,6 +229,7 @@ struct svma_session {
 	u64 lost_reports;
 	atomic64_t structure_compared;
 	atomic64_t structure_equal;
+	struct svma_rmap_counts rmap;
 	bool structure_differs;
 	u64 structure_mm_id;
 	struct svma_corner predicted_corner;
@@ -307,6 +318,8 @@ struct svma_growth {
  * @forgotten: untracked on request: no journal is kept; svma_admin
  * @growing: stacks that grow just now under mmap_lock held for reading (5.10)
  * @guarding: VMAs that are being marked just now under their own locks
+ * @faulting: first faults that are going on just now
+ * @fault_seq: raised when one begins or ends
  * @beside_unmap: an unmap that went on under that lock, too, has ended meanwhile
  * @nr_grown: how many are in @grown
  * @grown: that have grown meanwhile, not applied yet
@@ -347,6 +360,8 @@ struct svma_tracked {
 	bool forgotten;
 	unsigned int growing;
 	unsigned int guarding;
+	unsigned int faulting;
+	u64 fault_seq;
 	bool beside_unmap;
 	unsigned int nr_grown;
 	struct svma_growth grown[SVMA_MAX_GROWN];
@@ -355,6 +370,9 @@ struct svma_tracked {
 };
 
 extern spinlock_t svma_table_lock;
+extern struct svma_rmap *svma_rmap; /* what all shadows share */
+/* mms that are inside exit_mmap(): their shadows have left already, the live VMAs go one by one. */
+extern atomic_t svma_exiting;
 extern struct mutex svma_admin;
 extern atomic_t svma_nr_tracked;
 extern u64 svma_tracked_ever;
@@ -428,6 +446,7 @@ struct svma_return_data {
 	u64 search[8];
 	struct svma_growth growth;
 	u64 start;
+	u64 fault_seq;
 };
 
 extern struct svma_probe_entry svma_probe_table[];
@@ -466,6 +485,7 @@ void svma_suspect(struct svma_tracked *t);
 /* Of all sessions since the module was loaded. */
 extern atomic64_t svma_structure_compared;
 extern atomic64_t svma_structure_equal;
+extern struct svma_rmap_counts svma_rmap_counts;
 /* An identity that can be shown: equal for equal pointers, and says nothing about the address. */
 u64 svma_hash(u64 identity);
 void svma_record(const struct svma_node *node, struct svma_vma *out);

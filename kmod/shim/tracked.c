@@ -5,6 +5,7 @@
 #include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/sched/mm.h>
+#include <linux/vmalloc.h>
 
 #define SVMA_HASH_BITS 10
 
@@ -18,6 +19,8 @@ DEFINE_SPINLOCK(svma_table_lock);
 DEFINE_MUTEX(svma_admin);
 atomic_t svma_nr_tracked = ATOMIC_INIT(0);
 u64 svma_tracked_ever;
+struct svma_rmap *svma_rmap;
+atomic_t svma_exiting = ATOMIC_INIT(0);
 static atomic64_t next_id = ATOMIC64_INIT(0);
 
 struct svma_tracked *svma_find_rcu(const struct mm_struct *mm)
@@ -75,7 +78,7 @@ static struct svma_shadow *shadow_alloc(void)
 
 	if (!memory)
 		return NULL;
-	return svma_core_shadow_init(memory, SVMA_PROFILE, svma_stack_guard_gap());
+	return svma_core_shadow_init(memory, SVMA_PROFILE, svma_stack_guard_gap(), svma_rmap);
 }
 
 static void shadow_free(struct svma_shadow *shadow)
@@ -163,6 +166,7 @@ void svma_tracked_retire(struct svma_tracked *t)
 
 	spin_lock(&t->lock);
 	t->health = SVMA_GONE;
+	svma_core_rmap_leave(t->shadow, !atomic_read(&t->mm->mm_users));
 	spin_lock(&t->session->lock);
 	svma_counts_add(&t->session->ended, &t->counts);
 	memset(&t->counts, 0, sizeof(t->counts));
@@ -203,13 +207,19 @@ void svma_bury(void)
 static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
+	unsigned long chained = mm->map_count;
 	int err = -EAGAIN;
 
 	while (err == -EAGAIN) {
 		/* -EAGAIN from the load: an unmap under the read lock has not counted its pages yet. */
 		err = svma_pool_fill(&svma_vma_pool, svma_vma_pool.target + mm->map_count);
+		if (!err)
+			err = svma_pool_fill(&svma_avc_pool, svma_avc_pool.target + chained);
+		if (!err)
+			err = svma_pool_fill(&svma_anon_vma_pool, svma_anon_vma_pool.target + chained);
 		if (err)
 			return err;
+		chained *= 2; /* a VMA of a process that was forked has more than one */
 		err = -EAGAIN;
 		if (svma_layout_trylock(mm)) {
 			err = svma_core_load(shadow, mm);
@@ -301,6 +311,8 @@ int svma_resync(struct svma_tracked *t)
 	t->shadow = fresh;
 	if (t->health != SVMA_GONE)
 		t->health = SVMA_CLEAN;
+	else
+		svma_core_rmap_leave(fresh, 0);
 	t->op_open = false;
 	t->announced = false;
 	t->forking = false;
@@ -315,8 +327,34 @@ int svma_resync(struct svma_tracked *t)
 	return 0;
 }
 
+/* What a handler of another mm is in the middle of, or what has been unlinked in the shadow only. */
+int svma_os_rmap_settled(const void *mm)
+{
+	struct svma_tracked *t;
+	bool settled = !atomic_read(&svma_exiting);
+	int bucket;
+
+	rcu_read_lock();
+	hash_for_each_rcu(table, bucket, t, hash) {
+		if (READ_ONCE(t->unmapping) || READ_ONCE(t->faulting) ||
+		    (t->mm != mm && (READ_ONCE(t->op_open) || READ_ONCE(t->forking) || READ_ONCE(t->growing))))
+			settled = false;
+	}
+	rcu_read_unlock();
+	return settled;
+}
+
 int svma_tracked_init(void)
 {
+	void *memory = vmalloc(svma_core_rmap_size());
+
+	if (!memory)
+		return -ENOMEM;
+	svma_rmap = svma_core_rmap_init(memory, SVMA_PROFILE);
+	if (!svma_rmap) {
+		vfree(memory);
+		return -EINVAL;
+	}
 	hash_init(table);
 	return 0;
 }
@@ -325,4 +363,5 @@ void svma_tracked_exit(void)
 {
 	WARN_ON_ONCE(atomic_read(&svma_nr_tracked));
 	WARN_ON_ONCE(!list_empty(&dead));
+	vfree(svma_rmap);
 }

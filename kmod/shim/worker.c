@@ -58,8 +58,7 @@ static void suspect_all(u64 missed)
 
 		list_for_each_entry(t, &s->tracked, node) {
 			spin_lock(&t->lock);
-			if (t->health == SVMA_CLEAN)
-				t->health = SVMA_SUSPECT;
+			svma_suspect(t);
 			spin_unlock(&t->lock);
 			any = true;
 		}

@@ -315,6 +315,14 @@ ABI_AT(svma_structure, mm_id, 32);
 ABI_AT(svma_structure, predicted, 40);
 ABI_AT(svma_structure, observed, 168);
 
+ABI_SIZE(svma_rmap_stats, 40);
+ABI_AT(svma_rmap_stats, size, 0);
+ABI_AT(svma_rmap_stats, flags, 4);
+ABI_AT(svma_rmap_stats, compared, 8);
+ABI_AT(svma_rmap_stats, equal, 16);
+ABI_AT(svma_rmap_stats, cut, 24);
+ABI_AT(svma_rmap_stats, unsure, 32);
+
 ABI_SIZE(svma_semantic, 200);
 ABI_AT(svma_semantic, size, 0);
 ABI_AT(svma_semantic, index, 4);
@@ -397,6 +405,12 @@ ABI_IS(SVMA_JOURNAL_DIVERGED, 1);
 ABI_IS(SVMA_JOURNAL_UNMODELLED, 2);
 ABI_IS(SVMA_JOURNAL_CUT, 4);
 ABI_IS(SVMA_JOURNAL_AFTER, 1);
+ABI_IS(SVMA_FIELD_CHAIN, 22);
+ABI_IS(SVMA_FIELD_ANON_ROOT, 23);
+ABI_IS(SVMA_FIELD_ANON_PARENT, 24);
+ABI_IS(SVMA_FIELD_CHILDREN, 25);
+ABI_IS(SVMA_FIELD_ACTIVE_VMAS, 26);
+ABI_IS(SVMA_IOC_RMAP, 0xc028b612u);
 ABI_IS(SVMA_IOC_JOURNAL, 0xc038b60cu);
 ABI_IS(SVMA_IOC_REPORT, 0xc7d0b60du);
 ABI_IS(SVMA_ABI_VERSION, 1);

@@ -55,7 +55,7 @@ constexpr u64 page(u64 index) { return kBase + index * kPageSize; }
 class ShadowBox {
  public:
   ShadowBox() : memory_(std::aligned_alloc(64, (svma_core_shadow_size() + 63) / 64 * 64)) {
-    shadow_ = svma_core_shadow_init(memory_, "6.1", kGuard);
+    shadow_ = svma_core_shadow_init(memory_, "6.1", kGuard, nullptr);
   }
   ~ShadowBox() {
     svma_core_shadow_clear(shadow_);
@@ -350,7 +350,9 @@ class Faithful : public test::KernelProbes {
     require_only(noticed, SVMA_CORE_FIELD_ADDRESS, wrong);
   }
   void faulted(const svma_live_vma& vma) override {
-    if (!suspect_) svma_core_anon_vma(shadow_->get(), &vma);
+    if (suspect_) return;
+    svma_verdict verdict{};
+    svma_core_anon_vma(shadow_->get(), live(), &vma, 1, &verdict);
   }
   void release(bool downgraded) override {
     if (suspect_) return;
@@ -987,7 +989,7 @@ class Chaos : public test::KernelProbes {
         return in_a_call();
       case 10: {
         const svma_live_vma vma = draw_vma();
-        return svma_core_anon_vma(shadow, &vma);
+        return svma_core_anon_vma(shadow, live, &vma, static_cast<int>(bytes_.below(2)), &verdict);
       }
       case 11:
         return fork();

@@ -83,3 +83,11 @@ extern "C" void svma_os_live_node(svma_u64 node, svma_live_node* out) {
 extern "C" svma_u64 svma_os_live_brk(const void* mm) {
   return static_cast<const svma::test::FakeLive*>(mm)->brk;
 }
+
+extern "C" int svma_os_live_chain(const void* mm, svma_u64 start, svma_live_chain* out) {
+  const auto& chains = static_cast<const svma::test::FakeLive*>(mm)->chains;
+  const auto found = chains.find(start);
+  if (found == chains.end()) return -ENOENT;
+  *out = found->second;
+  return 0;
+}

@@ -2,6 +2,7 @@
 // A live side made of plain values, behind svma_os_live_find() and svma_os_live_totals().
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "abi/core_api.h"
@@ -14,6 +15,7 @@ struct FakeLive {
   svma_live_totals totals{};
   bool says_anonymous = false;  // `anonymous` is as each VMA has it; else it is who has no file
   svma_u64 brk = 0;
+  std::map<svma_u64, svma_live_chain> chains;  // by vm_start
   const AddressSpace* tree = nullptr;  // what the kernel's own red-black tree looks like, if any
 
   // Adds a VMA and accounts for it as private data.

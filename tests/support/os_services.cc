@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "replay/shadow_vma.hpp"
 #include "rmap/reserve.hpp"
 #include "vma/reserve.hpp"
 
@@ -14,6 +15,7 @@ namespace {
 std::uint64_t fail_at = 0;
 std::uint64_t asked = 0;
 std::uint64_t outstanding = 0;
+bool settled = true;
 
 }  // namespace
 
@@ -25,6 +27,8 @@ void fail_allocation(std::uint64_t nth) {
 }
 
 std::uint64_t allocations_asked() { return asked; }
+
+void set_rmap_settled(bool yes) { settled = yes; }
 
 std::uint64_t allocations_outstanding() { return outstanding; }
 
@@ -56,9 +60,13 @@ void give_back(void* block) {
 }  // namespace
 
 extern "C" void* svma_os_vm_area_alloc(void) {
-  return allocate(alignof(svma::Vma), sizeof(svma::Vma));
+  return allocate(alignof(svma::ShadowVma), sizeof(svma::ShadowVma));
 }
 extern "C" void svma_os_vm_area_free(void* vma) { give_back(vma); }
+
+extern "C" void svma_os_rmap_lock(void) {}
+extern "C" void svma_os_rmap_unlock(void) {}
+extern "C" int svma_os_rmap_settled(const void*) { return settled; }
 
 extern "C" void* svma_os_avc_alloc(void) { return allocate(16, sizeof(svma::AnonVmaChain)); }
 extern "C" void svma_os_avc_free(void* avc) { give_back(avc); }

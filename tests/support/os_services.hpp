@@ -13,6 +13,9 @@ void fail_allocation(std::uint64_t nth);
 // Allocations asked for since start or the last fail_allocation(), failed ones included.
 std::uint64_t allocations_asked();
 
+// What svma_os_rmap_settled() answers.
+void set_rmap_settled(bool yes);
+
 // Blocks that were handed out and not yet given back.
 std::uint64_t allocations_outstanding();
 

@@ -9,6 +9,7 @@
 #include "replay/placement.hpp"
 #include "replay/scene.hpp"
 #include "replay/shadow.hpp"
+#include "replay/shadow_vma.hpp"
 #include "rmap/rmap_vma.hpp"
 #include "vma/merge.hpp"
 #include "vma/verify.hpp"
@@ -17,6 +18,10 @@
 #include "enforce.hpp"
 
 // The opaque type of the C interface is the shadow itself, and room for what its last call saw.
+struct svma_rmap : svma::SharedRmap {
+  using svma::SharedRmap::SharedRmap;
+};
+
 struct svma_shadow : svma::Shadow {
   using svma::Shadow::Shadow;
   svma_scene scene{};
@@ -64,14 +69,32 @@ using svma::VirtAddr;
 using svma::Vma;
 
 unsigned long svma_core_shadow_size(void) { return sizeof(svma_shadow); }
-unsigned long svma_core_vma_size(void) { return sizeof(Vma); }
+unsigned long svma_core_vma_size(void) { return sizeof(svma::ShadowVma); }
 unsigned long svma_core_avc_size(void) { return sizeof(svma::AnonVmaChain); }
 unsigned long svma_core_anon_vma_size(void) { return sizeof(svma::AnonVma); }
+unsigned long svma_core_rmap_size(void) { return sizeof(svma_rmap); }
 
-svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 stack_guard_gap) {
+svma_rmap* svma_core_rmap_init(void* memory, const char* profile) {
+  const svma::RmapSemantics* semantics = svma::find_rmap_semantics(profile);
+  return semantics != nullptr ? svma::construct_at<svma_rmap>(memory, *semantics) : nullptr;
+}
+
+void svma_core_rmap_settle(svma_rmap* rmap) {
+  const svma::RmapLock lock;
+  rmap->raise_generation();
+}
+
+void svma_core_rmap_leave(svma_shadow* shadow, int ended) { shadow->leave_rmap(ended != 0); }
+
+void svma_core_rmap_abroad(svma_shadow* shadow) { shadow->share_abroad(); }
+
+svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 stack_guard_gap,
+                                   svma_rmap* rmap) {
   const svma::Semantics* semantics = svma::find_semantics(profile);
   if (semantics == nullptr) return nullptr;
-  return svma::construct_at<svma_shadow>(memory, *semantics, stack_guard_gap);
+  auto* const shadow = svma::construct_at<svma_shadow>(memory, *semantics, stack_guard_gap);
+  if (rmap != nullptr) shadow->follow(*rmap);
+  return shadow;
 }
 
 int svma_core_choice(const char* profile, unsigned int index, svma_choice* out) {
@@ -208,8 +231,9 @@ void svma_core_release(svma_shadow* shadow, const void* mm, int downgraded, int 
   shadow->release(mm, downgraded != 0, announced != 0, *verdict);
 }
 
-void svma_core_anon_vma(svma_shadow* shadow, const svma_live_vma* vma) {
-  shadow->note_anon_vma(*vma);
+void svma_core_anon_vma(svma_shadow* shadow, const void* mm, const svma_live_vma* vma, int alone,
+                        svma_verdict* verdict) {
+  shadow->first_fault(*vma, mm, alone != 0, *verdict);
 }
 
 void svma_core_guard(svma_shadow* shadow, svma_u64 addr, svma_s64 result, svma_verdict* verdict) {

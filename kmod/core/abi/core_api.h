@@ -16,6 +16,7 @@ extern "C" {
 #endif
 
 struct svma_shadow;
+struct svma_rmap;
 
 /* Operations. The numbers are those of enum svma_operation in uapi/svma.h; the shim asserts it. */
 enum svma_core_op {
@@ -78,6 +79,11 @@ enum svma_core_field {
 	SVMA_CORE_FIELD_RESULT = 19,
 	SVMA_CORE_FIELD_GAP = 20,
 	SVMA_CORE_FIELD_STRUCTURE = 21,
+	SVMA_CORE_FIELD_CHAIN = 22,
+	SVMA_CORE_FIELD_ANON_ROOT = 23,
+	SVMA_CORE_FIELD_ANON_PARENT = 24,
+	SVMA_CORE_FIELD_CHILDREN = 25,
+	SVMA_CORE_FIELD_ACTIVE_VMAS = 26,
 };
 
 /* svma_op.steps: what was seen of functions that the operation called. */
@@ -322,6 +328,10 @@ struct svma_scene {
  * @mismatches: how many of @mismatch are filled in
  * @structure_compared: nodes of the kernel's own tree, and what holds it, compared; not part of @compared
  * @structure_equal: of these
+ * @rmap_compared: VMAs whose anon_vma_chain was compared, up to SVMA_CORE_CHAIN entries; not part of @compared
+ * @rmap_equal: of these
+ * @rmap_cut: of these, those with longer chains
+ * @rmap_unsure: VMAs of which nothing is said, since they differed while relatives were in the middle of something
  * @facts_by_kind: @facts, by enum svma_fact
  * @mismatch: the first ones
  * @scene: out: what was touched and seen; belongs to the shadow and lasts until the next call on it. It is not a
@@ -334,6 +344,10 @@ struct svma_verdict {
 	svma_u32 facts;
 	svma_u32 structure_compared;
 	svma_u32 structure_equal;
+	svma_u32 rmap_compared;
+	svma_u32 rmap_equal;
+	svma_u32 rmap_cut;
+	svma_u32 rmap_unsure;
 	svma_u8 unmodelled;
 	svma_u8 suspect;
 	svma_u8 mismatches;
@@ -426,15 +440,29 @@ unsigned long svma_core_shadow_size(void);
 unsigned long svma_core_vma_size(void);
 unsigned long svma_core_avc_size(void);
 unsigned long svma_core_anon_vma_size(void);
+unsigned long svma_core_rmap_size(void);
+
+/**
+ * svma_core_rmap_init - reverse mapping: what all shadows that follow it share
+ * @memory: svma_core_rmap_size() bytes, aligned to 64
+ * @profile: as svma_core_shadow_init()
+ * Return: it, or NULL when there is no such profile.
+ */
+struct svma_rmap *svma_core_rmap_init(void *memory, const char *profile);
+
+/* An mm that had left it has gone: what happened meanwhile is settled only for those who look from now on. */
+void svma_core_rmap_settle(struct svma_rmap *rmap);
 
 /**
  * svma_core_shadow_init - make an empty shadow
  * @memory: svma_core_shadow_size() bytes, aligned to 64
  * @profile: name of a semantics profile, such as "6.1"
  * @stack_guard_gap: bytes
+ * @rmap: what it follows reverse mapping with; NULL: it does not
  * Return: the shadow, or NULL when there is no such profile.
  */
-struct svma_shadow *svma_core_shadow_init(void *memory, const char *profile, svma_u64 stack_guard_gap);
+struct svma_shadow *svma_core_shadow_init(void *memory, const char *profile, svma_u64 stack_guard_gap,
+					  struct svma_rmap *rmap);
 
 /* One choice of a semantics profile, in words. */
 struct svma_choice {
@@ -453,6 +481,17 @@ int svma_core_choice(const char *profile, unsigned int index, struct svma_choice
  * svma_core_shadow_clear - free all nodes; the shadow is empty afterwards and can be used again
  */
 void svma_core_shadow_clear(struct svma_shadow *shadow);
+
+/**
+ * svma_core_rmap_leave - the shadow follows reverse mapping no more, until it is loaded anew
+ * @ended: 1: so does its mm; 0: its mm lives on, and what it shares with others is not known any more
+ */
+void svma_core_rmap_leave(struct svma_shadow *shadow, int ended);
+
+/**
+ * svma_core_rmap_abroad - a child that nobody tracks is about to share the mm's anon_vmas
+ */
+void svma_core_rmap_abroad(struct svma_shadow *shadow);
 
 /**
  * svma_core_load - take over the whole live layout
@@ -594,9 +633,11 @@ int svma_core_structure_differs(const struct svma_shadow *shadow, struct svma_co
 				struct svma_corner *observed);
 
 /**
- * svma_core_anon_vma - a fault gave a VMA its anon_vma
+ * svma_core_anon_vma - a fault gave a VMA its anon_vma: a neighbour's or a new one, as predicted?
+ * @alone: 1 when no other fault did the same to this mm meanwhile, so that it is known what the kernel saw
  */
-void svma_core_anon_vma(struct svma_shadow *shadow, const struct svma_live_vma *vma);
+void svma_core_anon_vma(struct svma_shadow *shadow, const void *mm, const struct svma_live_vma *vma, int alone,
+			struct svma_verdict *verdict);
 
 /**
  * svma_core_guard - madvise(MADV_GUARD_INSTALL) marked the VMA at @addr, under its lock alone

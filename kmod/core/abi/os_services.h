@@ -183,6 +183,62 @@ int svma_os_live_tree(const void *mm, struct svma_live_tree *out);
  */
 void svma_os_live_node(svma_u64 node, struct svma_live_node *out);
 
+/* How much of a chain is looked at. */
+#define SVMA_CORE_CHAIN 64
+
+/**
+ * struct svma_live_anon_vma - one anon_vma of a live chain
+ * @anon_vma: identity; this and the next two stay while a VMA that is linked to it does
+ * @root: identity of its root, its own in a root
+ * @parent: identity of its parent, its own in a root
+ * @num_children: as it is, without a lock: any relative may change it at any time; likewise the next
+ * @num_active_vmas: as it is
+ */
+struct svma_live_anon_vma {
+	svma_u64 anon_vma;
+	svma_u64 root;
+	svma_u64 parent;
+	svma_u64 num_children;
+	svma_u64 num_active_vmas;
+};
+
+/**
+ * struct svma_live_chain - the anon_vma_chain of a live VMA
+ * @anon_vma: identity of vma->anon_vma, 0 for none
+ * @length: how many of @link are filled in
+ * @longer: 1 when there are more
+ * @link: in the order of the list
+ */
+struct svma_live_chain {
+	svma_u64 anon_vma;
+	svma_u32 length;
+	svma_u32 longer;
+	struct svma_live_anon_vma link[SVMA_CORE_CHAIN];
+};
+
+/**
+ * svma_os_live_chain - the chain of a VMA
+ * @mm: the live mm; its mmap_lock is held, and where that is for reading nobody faults this VMA in for the first time
+ * @start: vm_start of the VMA
+ * @out: filled in
+ * Return: 0, or -ENOENT when no VMA starts there.
+ */
+int svma_os_live_chain(const void *mm, svma_u64 start, struct svma_live_chain *out);
+
+/**
+ * svma_os_rmap_lock - what anon_vmas count is for one caller at a time, whatever mm they work on
+ *
+ * Any context; until svma_os_rmap_unlock() nothing is called but the pools and what reads the live side.
+ */
+void svma_os_rmap_lock(void);
+void svma_os_rmap_unlock(void);
+
+/**
+ * svma_os_rmap_settled - is no mm but @mm between a change of its live VMAs and the same change of its shadow?
+ * Return: 1 if so; 0: what relatives share may differ for a moment.
+ */
+int svma_os_rmap_settled(const void *mm);
+
 /**
  * svma_os_live_brk - where the heap of the live side ends
  * @mm: the live mm; its mmap_lock is held

@@ -86,6 +86,7 @@ u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
     mine.anon_vma = seen.anon_vma;
     mine.anon_singular = seen.anon_singular;
     count_fact(verdict_, Fact::kAnonVma);
+    rmap_.adopt(vma, mm_);
   }
   if (mine.vm_flags != seen.vm_flags) return SVMA_CORE_FIELD_FLAGS;
   if (mine.vm_pgoff != seen.vm_pgoff) return SVMA_CORE_FIELD_PGOFF;
@@ -110,12 +111,13 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
   }
   const u32 field = differing_field(*vma, *live);
   count(field, vma, live);
-  if (field == SVMA_CORE_FIELD_NONE) return;
+  if (field == SVMA_CORE_FIELD_NONE) return rmap_.compare(*vma, mm_, forked_, verdict_);
   if (field == SVMA_CORE_FIELD_GAP) {
     verdict_.suspect = 1;  // the tree itself is wrong: it has to be built again
     return;
   }
   space_.set_attrs(vma, attrs_of(*live));
+  rmap_.adopt(*vma, mm_);
 }
 
 void Comparer::compare_layout(AddrRange range) {
@@ -149,8 +151,7 @@ void Comparer::adopt_layout(AddrRange range) {
   while (Vma* vma = space_.find_vma_intersection(range)) {
     if (vma->vm_start < range.start) range.start = vma->vm_start;
     if (vma->vm_end > range.end) range.end = vma->vm_end;
-    space_.unlink(vma);
-    vm_area_free(vma);
+    space_.remove_vma(vma);
   }
   svma_live_vma live;
   for (u64 at = range.start.value();
@@ -158,13 +159,13 @@ void Comparer::adopt_layout(AddrRange range) {
     // What reaches out of the range may meet VMAs of the shadow there; those go, too.
     while (Vma* vma = space_.find_vma_intersection(range_of(live))) {
       if (vma->vm_end > range.end) range.end = vma->vm_end;
-      space_.unlink(vma);
-      vm_area_free(vma);
+      space_.remove_vma(vma);
     }
     if (!insert_copy(space_, live).ok()) {
       verdict_.suspect = 1;
       return;
     }
+    rmap_.adopt(*space_.find_vma(VirtAddr(live.start)), mm_);
   }
 }
 

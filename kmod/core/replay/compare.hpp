@@ -15,8 +15,10 @@ class Comparer {
  public:
   // `steps`: svma_op.steps; what went on beside the operation under VMA locks, or inside it, may
   // have given some VMA an anon_vma (Fact::kAnonVma) or marked it (Fact::kOrder).
-  Comparer(AddressSpace& space, const void* mm, svma_verdict& verdict, u32 steps = 0)
-      : space_(space), mm_(mm), verdict_(verdict), steps_(steps) {}
+  // `forked`: of a child, right after the fork.
+  Comparer(AddressSpace& space, RmapFollower& rmap, const void* mm, svma_verdict& verdict,
+           u32 steps = 0, bool forked = false)
+      : space_(space), rmap_(rmap), mm_(mm), verdict_(verdict), steps_(steps), forked_(forked) {}
 
   // Compares every VMA that touches `range`, and one neighbour on each side.
   void compare_layout(AddrRange range);
@@ -40,9 +42,11 @@ class Comparer {
   void capture(AddrRange around);
 
   AddressSpace& space_;
+  RmapFollower& rmap_;
   const void* mm_;
   svma_verdict& verdict_;
   const u32 steps_;
+  const bool forked_;
 };
 
 }  // namespace svma

@@ -913,6 +913,7 @@ void Predictor::leave_source(Vma* vma, const Vma* copy, AddrRange from) {
     vma->attrs.anon_vma = 0;
     vma->attrs.anon_singular = false;
     vma->attrs.anon_shift = {};
+    rmap_.unfault(*vma);
   }
   if (vma->attrs.anonymous && vma->attrs.file == 0 && semantics_.dontunmap_resets_pgoff) {
     vma->attrs.vm_pgoff = PageOffset(vma->vm_start.page_number());

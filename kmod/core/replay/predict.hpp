@@ -20,7 +20,11 @@ struct Touched {
 class Predictor {
  public:
   Predictor(Shadow& shadow, const void* mm, svma_verdict& verdict)
-      : semantics_(*shadow.semantics_), space_(shadow.space_), mm_(mm), verdict_(verdict) {}
+      : semantics_(*shadow.semantics_),
+        space_(shadow.space_),
+        rmap_(shadow.rmap_),
+        mm_(mm),
+        verdict_(verdict) {}
 
   // -ENOMEM: the pool ran empty and nothing was changed; -EOPNOTSUPP: no prediction for this
   // operation, or its arguments are none that the kernel could have called it with.
@@ -93,6 +97,7 @@ class Predictor {
 
   const Semantics& semantics_;
   AddressSpace& space_;
+  RmapFollower& rmap_;
   const void* mm_;
   svma_verdict& verdict_;
 };

@@ -87,14 +87,25 @@ Status insert_copy(AddressSpace& space, const svma_live_vma& live, const RbColor
 Status Shadow::load(const void* mm) {
   svma_live_tree tree;
   structure_differs_ = false;
-  if (Status s = live_tree(mm, tree) ? load_tree(mm, tree) : load_layout(mm); !s.ok()) {
+  rmap_.restart();
+  Status loaded = live_tree(mm, tree) ? load_tree(mm, tree) : load_layout(mm);
+  if (loaded.ok()) loaded = load_chains(mm);
+  if (!loaded.ok()) {
     clear();
-    return s;
+    return loaded;
   }
   svma_verdict ignored{};
-  Comparer(space_, mm, ignored).adopt_totals();
+  Comparer(space_, rmap_, mm, ignored).adopt_totals();
   heap_end_ = svma_os_live_brk(mm);
   return kOk;
+}
+
+Status Shadow::load_chains(const void* mm) {
+  for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    rmap_.adopt(*vma, mm);
+  }
+  rmap_.judge_shared(mm);
+  return rmap_.failed() ? Status::error(kENOMEM) : kOk;
 }
 
 Status Shadow::load_layout(const void* mm) {
@@ -178,15 +189,22 @@ Status Shadow::fork_from(const Shadow& parent) {
       clear();
       return s;
     }
+    // A wiped VMA begins without pages.
+    if (!from->has(kVmWipeOnFork)) rmap_.fork(*space_.find_vma(range.start), *from);
   }
-  return kOk;
+  if (!rmap_.failed()) return kOk;
+  clear();
+  return Status::error(kENOMEM);
 }
 
-void Shadow::note_anon_vma(const svma_live_vma& live) {
+void Shadow::first_fault(const svma_live_vma& live, const void* mm, bool alone,
+                         svma_verdict& verdict) {
   Vma* vma = space_.find_vma(VirtAddr(live.start));
   if (vma == nullptr || vma->vm_start.value() != live.start) return;
   vma->attrs.anon_vma = live.anon_vma;
   vma->attrs.anon_singular = live.anon_singular != 0;
+  rmap_.first_fault(*vma, mm, alone, verdict);
+  if (rmap_.failed()) verdict.suspect = 1;
 }
 
 // mm/madvise.c madvise_guard_install() in v7.3.
@@ -309,7 +327,7 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
   const Status predicted = Predictor(*this, mm, verdict).apply(op, touched);
   if (op.steps & SVMA_STEP_BESIDE_UNMAP) hiwater_unsure_ = true;
   if (predicted.ok() && (op.steps & SVMA_STEP_MORE_GREW)) return;
-  Comparer comparer(space_, mm, verdict, op.steps);
+  Comparer comparer(space_, rmap_, mm, verdict, op.steps);
   for (u32 i = 0; i < touched.count; ++i) {
     if (predicted.ok()) {
       comparer.compare_layout(touched.range[i]);
@@ -317,6 +335,7 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
       comparer.adopt_layout(touched.range[i]);
     }
   }
+  if (rmap_.failed()) verdict.suspect = 1;
   if (predicted.ok()) return compare_structure_at(mm, touched, verdict);
   verdict.unmodelled = 1;
   verdict.suspect = 1;
@@ -327,7 +346,7 @@ void Shadow::end(const svma_op& op, const void* mm, svma_verdict& verdict) {
 void Shadow::release(const void* mm, bool downgraded, bool announced, svma_verdict& verdict) {
   const bool unsure = hiwater_unsure_ && !downgraded;
   if (unsure) count_fact(verdict, Fact::kOrder);
-  Comparer(space_, mm, verdict).compare_totals(!downgraded, announced, !forking_ && !unsure);
+  Comparer(space_, rmap_, mm, verdict).compare_totals(!downgraded, announced, !forking_ && !unsure);
   if (unsure) hiwater_unsure_ = false;
   heap_end_ = svma_os_live_brk(mm);
 }
@@ -348,8 +367,9 @@ void Shadow::audit(const void* mm, bool take_facts, svma_verdict& verdict) {
       }
     }
   }
-  Comparer comparer(space_, mm, verdict);
+  Comparer comparer(space_, rmap_, mm, verdict, /*steps=*/0, /*forked=*/take_facts);
   comparer.compare_layout({VirtAddr(0), VirtAddr(~u64{0})});
+  if (rmap_.failed()) verdict.suspect = 1;
   if (take_facts) forking_ = true;
   heap_end_ = svma_os_live_brk(mm);
   comparer.compare_totals(/*paged=*/true, /*announced=*/true, /*hiwater=*/!forking_);

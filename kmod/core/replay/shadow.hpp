@@ -19,6 +19,7 @@
 #include "abi/core_api.h"
 #include "base/status.hpp"
 #include "base/types.hpp"
+#include "replay/rmap_follower.hpp"
 #include "replay/semantics.hpp"
 #include "vma/address_space.hpp"
 #include "vma/reserve.hpp"
@@ -46,6 +47,11 @@ class Shadow {
   Shadow(const Shadow&) = delete;
   Shadow& operator=(const Shadow&) = delete;
 
+  // Follows reverse mapping from now on. REQUIRES: empty.
+  void follow(SharedRmap& rmap) { rmap_.follow(space_, rmap); }
+  void leave_rmap(bool ended) { rmap_.leave(ended); }
+  void share_abroad() { rmap_.share_abroad(); }
+
   void clear() { space_.clear(); }
 
   // -ENOMEM when the pool ran empty; the shadow is empty again then.
@@ -61,7 +67,7 @@ class Shadow {
   u64 search(const svma_op& op, svma_verdict& verdict);
   // vm_unmapped_area(). `min_addr`: vm.mmap_min_addr, bytes.
   Result<VirtAddr> unmapped_area(UnmappedAreaInfo info, bool topdown, u64 min_addr) const;
-  void note_anon_vma(const svma_live_vma& live);
+  void first_fault(const svma_live_vma& live, const void* mm, bool alone, svma_verdict& verdict);
   void note_guard(VirtAddr addr, i64 result, svma_verdict& verdict);
   // Both of a child: userfaultfd took its context back; dup_mm() is through.
   void drop_undelivered_uffd(const void* mm, svma_verdict& verdict);
@@ -105,6 +111,7 @@ class Shadow {
   TaskCache& cache_of(u32 task);
   void compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict);
 
+  Status load_chains(const void* mm);
   Status load_layout(const void* mm);
   Status load_tree(const void* mm, const svma_live_tree& tree);
   void compare_structure_at(const void* mm, const Touched& touched, svma_verdict& verdict);
@@ -112,6 +119,7 @@ class Shadow {
 
   const Semantics* semantics_;
   AddressSpace space_;
+  RmapFollower rmap_;
   bool structure_differs_ = false;
   svma_corner predicted_corner_{};
   svma_corner observed_corner_{};

@@ -51,6 +51,7 @@ AnonVma* Rmap::anon_vma_alloc(RmapReserve& reserve) {
 
 void Rmap::anon_vma_free(AnonVma* anon_vma) {
   SVMA_DCHECK(anon_vma->rb_root.empty());
+  index_.unbind(anon_vma);
   anon_vmas_.erase(anon_vma);
   --anon_vma_count_;
   svma_os_anon_vma_free(anon_vma);
@@ -122,6 +123,7 @@ Status Rmap::anon_vma_prepare(RmapVma* vma, const RmapVma* prev, const RmapVma* 
   anon_vma_chain_assign(vma, avc, anon_vma);
   anon_vma_interval_tree_insert(avc);
   ++anon_vma->num_active_vmas;
+  ++generation_;
   return kOk;
 }
 
@@ -151,6 +153,7 @@ Status Rmap::anon_vma_clone(RmapVma* dst, const RmapVma* src, CloneKind kind,
                             ? clone_at_once(dst, src, kind, reserve)
                             : clone_entry_by_entry(dst, src, kind, reserve);
   if (!cloned.ok()) return cloned;
+  ++generation_;
   if (dst->anon_vma && !mutated(Mutation::rmap_clone_not_active)) ++dst->anon_vma->num_active_vmas;
   return kOk;
 }
@@ -264,6 +267,7 @@ void Rmap::add_own_anon_vma(RmapVma* child, const RmapVma* parent, AnonVma* anon
 // In two rounds, since an anon_vma that goes in the second may be the parent of one that the first
 // has yet to come to.
 void Rmap::unlink_anon_vmas(RmapVma* vma) {
+  if (!vma->anon_vma_chain.empty()) ++generation_;
   AnonVmaChain* next = nullptr;
   for (AnonVmaChain* avc = vma->anon_vma_chain.head(); avc; avc = next) {
     next = AvcList::next(avc);

@@ -3,6 +3,7 @@
 // Reverse mapping, as mm/rmap.c and the rmap side of mm/mmap.c (mm/vma.c) keep it. Function names
 // are the kernel's. Where to read them:
 //   anon_vma.cc  anon_vma_prepare, anon_vma_clone, anon_vma_fork, unlink_anon_vmas, dup_anon_vma
+//   adopt.cc     the chains of VMAs that were there before
 //   change.cc    what moves, splits, merges and copies VMAs
 //   walk.hpp     rmap_walk_anon, rmap_walk_file, vma_address
 //   verify.hpp   the invariants
@@ -21,6 +22,7 @@
 
 #include "base/status.hpp"
 #include "base/types.hpp"
+#include "rmap/identity.hpp"
 #include "rmap/reserve.hpp"
 #include "rmap/rmap_vma.hpp"
 #include "rmap/semantics.hpp"
@@ -45,6 +47,13 @@ struct RmapChange {
   RmapVma* importer = nullptr;
   const RmapVma* exporter = nullptr;
   const RmapVma* copied_from = nullptr;
+};
+
+// An entry of a live chain: identities of its anon_vma and of that one's root and parent.
+struct ChainLink {
+  u64 anon_vma;
+  u64 root;
+  u64 parent;
 };
 
 class Rmap {
@@ -82,6 +91,22 @@ class Rmap {
 
   // If `dst` has no anon_vma and `src` does, clones the chain. unlink_anon_vmas() takes it back.
   Status dup_anon_vma(RmapVma* dst, const RmapVma* src, RmapReserve& reserve);
+
+  // --- what is there already: adopt.cc
+
+  // Gives `vma` the chain that the live one has: anon_vmas that are known by their identity, and
+  // new ones for the others, which get their place among the former.
+  // REQUIRES: `vma` has no chain and no anon_vma; `links` is in the order of the list.
+  // RETURNS: -ENOMEM; `vma` then is as it was.
+  Status adopt_chain(RmapVma* vma, const ChainLink* links, unsigned count, u64 anon_vma,
+                     RmapReserve& reserve);
+  static RmapNeed adopt_needs(unsigned count) { return {count, count}; }
+
+  AnonVmaIndex& index() { return index_; }
+  const AnonVmaIndex& index() const { return index_; }
+  // Raised by all that changes what an anon_vma counts.
+  u64 generation() const { return generation_; }
+  void raise_generation() { ++generation_; }
 
   // --- pages of files: change.cc
 
@@ -140,10 +165,15 @@ class Rmap {
 
   void commit(const RmapChange& change);
 
+  AnonVma* adopt(u64 identity, RmapReserve& reserve);
+  void give_place(AnonVma* anon_vma, const ChainLink& link);
+
   const RmapSemantics& semantics_;
   AnonVmaList anon_vmas_;
   u64 anon_vma_count_ = 0;
   u64 avc_count_ = 0;  // allocated and not freed
+  AnonVmaIndex index_;
+  u64 generation_ = 0;
 };
 
 }  // namespace svma

@@ -83,7 +83,7 @@ using AvcList = List<AnonVmaChain, &AnonVmaChain::same_vma>;
 // struct anon_vma.
 // Invariants: verify.hpp has them by name. What holds it in memory is refcount: one reference while
 // its tree holds anything, and in a root one for each other anon_vma of that root.
-struct AnonVma {
+struct alignas(16) AnonVma {
   AnonVma* root = nullptr;    // itself in a root
   AnonVma* parent = nullptr;  // itself in a root; alive as long as the tree holds anything
   u32 refcount = 0;
@@ -92,6 +92,12 @@ struct AnonVma {
   u32 num_active_vmas = 0;  // whose new pages it gets
   AvcTree rb_root;
   ListNode<AnonVma> all;  // of one Rmap
+
+  // For who follows a live kernel: identity.hpp.
+  u64 identity = 0;  // of the live anon_vma, 0 as long as it is not known
+  AnonVma* same_bucket = nullptr;
+  bool shared_abroad = false;  // VMAs that nobody follows may count in it
+  bool evicted = false;        // its identity was found to be another's
 
   // What RmapVerifier counts; means nothing to anyone else.
   struct Seen {
@@ -102,7 +108,7 @@ struct AnonVma {
     const RmapVma* chain_of = nullptr;
   } seen;
 };
-static_assert(sizeof(AnonVma) == 96);
+static_assert(sizeof(AnonVma) == 128);
 using AnonVmaList = List<AnonVma, &AnonVma::all>;
 
 // What decides whether neighbours may share an anon_vma, beside their bounds.

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "replay/rmap_follower.hpp"
+
+#include "replay/compare.hpp"
+#include "replay/facts.hpp"
+#include "replay/shadow_vma.hpp"
+
+// Always last.
+#include "enforce.hpp"
+
+namespace svma {
+namespace {
+
+// Of two indices only the difference counts, and that of private file mappings is known modulo a
+// prime only: AnonShift.
+RmapBounds bounds_of(const Vma& vma, bool anon_pgoff_apart) {
+  const bool apart = anon_pgoff_apart && is_private_file(vma.attrs);
+  const PageOffset anon(vma.vm_start.page_number() + vma.attrs.anon_shift.residue());
+  return {vma.range(), vma.attrs.vm_pgoff, apart ? anon : vma.attrs.vm_pgoff};
+}
+
+u64 position_of(u64 identity, const svma_live_chain& live) {
+  u64 i = 0;
+  while (i < live.length && live.link[i].anon_vma != identity) ++i;
+  return i;
+}
+
+u64 length_of(const RmapVma& vma) {
+  u64 length = 0;
+  for (const AnonVmaChain* avc = vma.anon_vma_chain.head(); avc; avc = AvcList::next(avc)) ++length;
+  return length;
+}
+
+}  // namespace
+
+RmapFollower::RmapFollower()
+    : VmaObserver{on_inserted, on_bounds_moved, on_splitting, on_copied, on_imported, on_removed} {}
+
+void RmapFollower::follow(AddressSpace& space, SharedRmap& rmap) {
+  const RmapLock lock;
+  space.set_observer(this);
+  space_ = &space;
+  shared_ = &rmap;
+  following_ = true;
+  born_ = rmap.generation();
+  own_ = 0;
+}
+
+void RmapFollower::restart() { following_ = shared_ != nullptr; }
+
+// Brings what VMAs are asked for up to date. Some change without a change of bounds: an unmapped
+// source of mremap() gets a new vm_pgoff.
+void RmapFollower::renew(Vma& vma) {
+  RmapVma* const mine = beside(vma);
+  mine->attrs = {vma.attrs.vm_flags, vma.attrs.file, vma.attrs.vm_policy, vma.attrs.anonymous};
+  RmapChange change;
+  change.vma = mine;
+  change.bounds = bounds_of(vma, shared_->semantics().anon_pgoff_apart);
+  if (mine->bounds == change.bounds) return;
+  RmapReserve none;
+  SVMA_CHECK(shared_->adjust(change, none).ok());
+}
+
+// RETURNS: whether all is well; else nothing is followed from here on.
+bool RmapFollower::note(Status status) {
+  if (!status.ok()) leave_locked(/*ended=*/false);
+  return following_;
+}
+
+void RmapFollower::leave_locked(bool ended) {
+  if (!following_) return;
+  if (!ended) share_abroad_locked();
+  for (Vma* vma = space_->first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    shared_->unlink_anon_vmas(beside(*vma));
+  }
+  following_ = false;
+}
+
+void RmapFollower::leave(bool ended) {
+  if (shared_ == nullptr) return;
+  const RmapLock lock;
+  leave_locked(ended);
+}
+
+void RmapFollower::share_abroad_locked() {
+  for (Vma* vma = space_->first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    for (AnonVmaChain* avc = beside(*vma)->anon_vma_chain.head(); avc; avc = AvcList::next(avc)) {
+      avc->anon_vma->shared_abroad = true;
+    }
+  }
+}
+
+void RmapFollower::share_abroad() {
+  if (shared_ == nullptr) return;
+  const RmapLock lock;
+  if (following_) share_abroad_locked();
+}
+
+// --- what happens to VMAs
+
+void RmapFollower::on_inserted(VmaObserver& observer, Vma& vma) {
+  RmapFollower& self = static_cast<RmapFollower&>(observer);
+  if (!self.following_) return;
+  RmapVma* const mine = construct_at<RmapVma>(beside(vma));
+  mine->bounds = bounds_of(vma, self.shared_->semantics().anon_pgoff_apart);
+  mine->mm = reinterpret_cast<u64>(&self);
+}
+
+void RmapFollower::on_bounds_moved(VmaObserver& observer, Vma& vma) {
+  RmapFollower& self = static_cast<RmapFollower&>(observer);
+  const RmapLock lock;
+  if (self.following_) self.renew(vma);
+}
+
+void RmapFollower::on_splitting(VmaObserver& observer, Vma& vma, Vma& fresh, VirtAddr addr,
+                                SplitSide side) {
+  RmapFollower& self = static_cast<RmapFollower&>(observer);
+  const RmapLock lock;
+  if (!self.following_) return;
+  self.renew(vma);
+  RmapVma* const copy = construct_at<RmapVma>(beside(fresh), *beside(vma));
+  RmapReserve reserve;
+  Status split = reserve.fill(Rmap::clone_needs(*beside(vma)));
+  if (split.ok()) {
+    const u64 before = self.shared_->generation();
+    split = self.shared_->split_vma(beside(vma), copy, addr, side == SplitSide::kNewBelow, reserve);
+    self.own_ += self.shared_->generation() - before;
+  }
+  self.note(split);
+}
+
+void RmapFollower::on_copied(VmaObserver& observer, Vma& copy, const Vma& source) {
+  RmapFollower& self = static_cast<RmapFollower&>(observer);
+  const RmapLock lock;
+  if (!self.following_) return;
+  RmapReserve reserve;
+  Status cloned = reserve.fill(Rmap::clone_needs(*beside(source)));
+  if (cloned.ok()) {
+    beside(copy)->anon_vma = beside(source)->anon_vma;
+    cloned = self.shared_->anon_vma_clone(beside(copy), beside(source), CloneKind::kRemap, reserve);
+  }
+  self.note(cloned);
+}
+
+void RmapFollower::on_imported(VmaObserver& observer, Vma& to, const Vma& from) {
+  RmapFollower& self = static_cast<RmapFollower&>(observer);
+  const RmapLock lock;
+  if (!self.following_) return;
+  RmapReserve reserve;
+  Status imported = reserve.fill(Rmap::clone_needs(*beside(from)));
+  if (imported.ok()) imported = self.shared_->dup_anon_vma(beside(to), beside(from), reserve);
+  self.note(imported);
+}
+
+void RmapFollower::on_removed(VmaObserver& observer, Vma& vma) {
+  RmapFollower& self = static_cast<RmapFollower&>(observer);
+  const RmapLock lock;
+  if (self.following_) self.shared_->unlink_anon_vmas(beside(vma));
+}
+
+void RmapFollower::unfault(Vma& vma) {
+  const RmapLock lock;
+  if (following_) shared_->unlink_anon_vmas(beside(vma));
+}
+
+// --- what is there, faults, fork
+
+void RmapFollower::adopt_locked(Vma& vma, const void* mm) {
+  RmapVma* const mine = beside(vma);
+  svma_live_chain& live = shared_->live;
+  shared_->unlink_anon_vmas(mine);
+  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length == 0) return;
+  renew(vma);
+  RmapReserve reserve;
+  Status adopted = reserve.fill(Rmap::adopt_needs(live.length));
+  for (u32 i = 0; i < live.length; ++i) {
+    shared_->links[i] = {live.link[i].anon_vma, live.link[i].root, live.link[i].parent};
+  }
+  if (adopted.ok()) {
+    adopted = shared_->adopt_chain(mine, shared_->links, live.length, live.anon_vma, reserve);
+  }
+  note(adopted);
+}
+
+void RmapFollower::adopt(Vma& vma, const void* mm) {
+  if (shared_ == nullptr) return;
+  const RmapLock lock;
+  if (following_) adopt_locked(vma, mm);
+}
+
+// Whether those that are known account for all that the live anon_vmas count.
+void RmapFollower::judge_shared(const void* mm) {
+  if (shared_ == nullptr) return;
+  for (Vma* vma = space_->first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    const RmapLock lock;
+    svma_live_chain& live = shared_->live;
+    if (!following_) return;
+    if (beside(*vma)->anon_vma_chain.empty()) continue;
+    if (svma_os_live_chain(mm, vma->vm_start.value(), &live) != 0) continue;
+    for (u32 i = 0; i < live.length; ++i) {
+      AnonVma* const known = shared_->index().find(live.link[i].anon_vma);
+      if (known && (known->num_children != live.link[i].num_children ||
+                    known->num_active_vmas != live.link[i].num_active_vmas)) {
+        known->shared_abroad = true;
+      }
+    }
+  }
+}
+
+void RmapFollower::first_fault(Vma& vma, const void* mm, bool alone, svma_verdict& verdict) {
+  if (shared_ == nullptr) return;
+  {
+    const RmapLock lock;
+    if (!following_) return;
+    Vma* const prev = AddressSpace::prev(&vma);
+    Vma* const next = AddressSpace::next(&vma);
+    Vma* const concerned[] = {&vma, prev, next};
+    for (Vma* const each : concerned) {
+      if (each) renew(*each);
+    }
+    if (!alone) {
+      count_fact(verdict, Fact::kOrder);
+      return adopt_locked(vma, mm);
+    }
+    RmapReserve reserve;
+    Status prepared = reserve.fill(Rmap::prepare_needs());
+    if (prepared.ok()) {
+      prepared = shared_->anon_vma_prepare(beside(vma), prev ? beside(*prev) : nullptr,
+                                           next ? beside(*next) : nullptr, reserve);
+    }
+    if (!note(prepared)) return;
+  }
+  compare(vma, mm, /*forked=*/false, verdict);
+}
+
+void RmapFollower::fork(Vma& child, Vma& parent) {
+  if (shared_ == nullptr) return;
+  const RmapLock lock;
+  if (!following_) return;
+  renew(child);
+  RmapReserve reserve;
+  const u64 before = shared_->generation();
+  Status forked = reserve.fill(Rmap::fork_needs(*beside(parent)));
+  if (forked.ok()) forked = shared_->anon_vma_fork(beside(child), beside(parent), reserve);
+  own_ += shared_->generation() - before;
+  note(forked);
+}
+
+// --- comparison
+
+// Whether `mine` stands for the live anon_vma `seen`; from now on, if neither stood for any.
+bool RmapFollower::same_identity(AnonVma* mine, u64 seen) {
+  if (mine->evicted) return false;
+  if (mine->identity != 0) return mine->identity == seen;
+  if (AnonVma* const older = shared_->index().find(seen)) {
+    const AnonVmaChain* const any = older->rb_root.iter_first(0, ~u64{0});
+    if (!any || any->vma->mm == reinterpret_cast<u64>(this)) return false;
+    shared_->index().unbind(older);
+    older->evicted = true;
+  }
+  shared_->index().bind(mine, seen);
+  return true;
+}
+
+// Identities are addresses: where they differ, positions in the chain are told.
+u32 RmapFollower::differing_field(const RmapVma& vma, const svma_live_chain& live, u64& mine,
+                                  u64& seen) {
+  u32 i = 0;
+  const AnonVmaChain* avc = vma.anon_vma_chain.head();
+  for (; avc && i < live.length; avc = AvcList::next(avc), ++i) {
+    if (same_identity(avc->anon_vma, live.link[i].anon_vma)) continue;
+    mine = position_of(avc->anon_vma->identity, live);
+    seen = i;
+    return SVMA_CORE_FIELD_CHAIN;
+  }
+  mine = length_of(vma);
+  seen = live.length;
+  if (i < live.length || (avc && !live.longer)) return SVMA_CORE_FIELD_CHAIN;
+  if ((vma.anon_vma ? vma.anon_vma->identity : 0) != live.anon_vma) return SVMA_CORE_FIELD_ANON_VMA;
+  if (live.longer) return SVMA_CORE_FIELD_NONE;  // roots are at the end
+  i = 0;
+  for (avc = vma.anon_vma_chain.head(); avc; avc = AvcList::next(avc), ++i) {
+    seen = position_of(live.link[i].root, live);
+    mine = position_of(avc->anon_vma->root->identity, live);
+    if (mine != seen) return SVMA_CORE_FIELD_ANON_ROOT;
+    seen = position_of(live.link[i].parent, live);
+    mine = position_of(avc->anon_vma->parent->identity, live);
+    if (mine != seen) return SVMA_CORE_FIELD_ANON_PARENT;
+  }
+  return SVMA_CORE_FIELD_NONE;
+}
+
+u32 RmapFollower::differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine,
+                                  u64& seen) {
+  u32 i = 0;
+  for (const AnonVmaChain* avc = vma.anon_vma_chain.head(); avc && i < live.length;
+       avc = AvcList::next(avc), ++i) {
+    if (avc->anon_vma->shared_abroad) continue;
+    mine = avc->anon_vma->num_children;
+    seen = live.link[i].num_children;
+    if (mine != seen) return SVMA_CORE_FIELD_CHILDREN;
+    mine = avc->anon_vma->num_active_vmas;
+    seen = live.link[i].num_active_vmas;
+    if (mine != seen) return SVMA_CORE_FIELD_ACTIVE_VMAS;
+  }
+  return SVMA_CORE_FIELD_NONE;
+}
+
+// Whether fork() knew all that the kernel went by: no relative is unknown, and none has done
+// anything since the child was begun.
+bool RmapFollower::sure_of_fork(const RmapVma& vma, const void* mm) const {
+  for (const AnonVmaChain* avc = vma.anon_vma_chain.head(); avc; avc = AvcList::next(avc)) {
+    if (avc->anon_vma->shared_abroad) return false;
+  }
+  return shared_->generation() - own_ == born_ && svma_os_rmap_settled(mm);
+}
+
+void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& verdict) {
+  if (shared_ == nullptr) return;
+  const RmapLock lock;
+  if (!following_) return;
+  RmapVma& chained = *beside(vma);
+  svma_live_chain& live = shared_->live;
+  if (chained.anon_vma_chain.empty() && vma.attrs.anon_vma == 0) return;
+  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0) return;
+  renew(vma);
+  u64 mine = 0, seen = 0;
+  u32 field = differing_field(chained, live, mine, seen);
+  if (field != SVMA_CORE_FIELD_NONE && forked && !sure_of_fork(chained, mm)) {
+    count_fact(verdict, Fact::kOrder);
+    ++verdict.rmap_unsure;
+    return adopt_locked(vma, mm);
+  }
+  if (field == SVMA_CORE_FIELD_NONE && differing_count(chained, live, mine, seen) != 0) {
+    // Who has finished meanwhile has made both sides alike again.
+    if (!svma_os_rmap_settled(mm) || svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0) {
+      ++verdict.rmap_unsure;
+      return;
+    }
+    field = differing_count(chained, live, mine, seen);
+  }
+  ++verdict.rmap_compared;
+  if (live.longer) ++verdict.rmap_cut;
+  if (field == SVMA_CORE_FIELD_NONE) {
+    ++verdict.rmap_equal;
+    return;
+  }
+  compare_value(verdict, field, mine, seen);
+  if (field == SVMA_CORE_FIELD_CHILDREN || field == SVMA_CORE_FIELD_ACTIVE_VMAS) {
+    share_abroad_locked();  // reported once
+  } else {
+    adopt_locked(vma, mm);
+  }
+}
+
+}  // namespace svma

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Keeps the reverse mapping of one shadow in step, and compares it with the live one.
+//
+//     what happens to the VMAs    VmaObserver: split, merged, moved, unmapped
+//     first_fault(), fork()       what concerns no VMA's bounds
+//     compare()                   live chain against the shadow's
+//
+// RENAMING. An anon_vma is an object: the identity of a new one can't be computed. So the shadow's
+// gets its identity when it is first compared, and keeps it as long as both live; the index of Rmap
+// sees to it that no two have the same. Which entries a chain has, in which order, and whether a
+// fault or a fork took an anon_vma that was there or a new one, is predicted.
+//
+// An identity may turn up anew while another shadow anon_vma has it: the live object was freed by
+// an operation of another mm that is still open, and its memory is in use again. The older one is
+// evicted; it is about to go, and if it is ever compared again, that is a divergence.
+//
+// SHARED. Relatives change what an anon_vma counts whenever they like, each in step with its own
+// shadow only. A difference in that is one when nobody else is in the middle of something.
+//
+// Locking: takes the lock of svma_os_rmap_lock() in each of its functions.
+#pragma once
+
+#include "abi/core_api.h"
+#include "rmap/rmap.hpp"
+#include "vma/address_space.hpp"
+
+namespace svma {
+
+class RmapLock {
+ public:
+  RmapLock() { svma_os_rmap_lock(); }
+  ~RmapLock() { svma_os_rmap_unlock(); }
+  RmapLock(const RmapLock&) = delete;
+  RmapLock& operator=(const RmapLock&) = delete;
+};
+
+// What all shadows share.
+struct SharedRmap : Rmap {
+  using Rmap::Rmap;
+  // Too large for a stack; under the lock.
+  svma_live_chain live{};
+  ChainLink links[SVMA_CORE_CHAIN] = {};
+};
+
+class RmapFollower : private VmaObserver {
+ public:
+  RmapFollower();
+  RmapFollower(const RmapFollower&) = delete;
+  RmapFollower& operator=(const RmapFollower&) = delete;
+
+  // REQUIRES: `space` is empty and outlives this.
+  void follow(AddressSpace& space, SharedRmap& rmap);
+
+  // Follows again after failed(). REQUIRES: the address space is empty.
+  void restart();
+
+  // A pool ran empty: the shadow is out of reverse mapping until it is loaded anew.
+  bool failed() const { return shared_ != nullptr && !following_; }
+
+  // Takes the live chain of `vma` over in place of what it has.
+  void adopt(Vma& vma, const void* mm);
+
+  // The first fault. `alone`: see svma_core_anon_vma().
+  void first_fault(Vma& vma, const void* mm, bool alone, svma_verdict& verdict);
+
+  // MREMAP_DONTUNMAP has moved all pages of `vma` away.
+  void unfault(Vma& vma);
+
+  // One VMA of dup_mmap(). REQUIRES: `child` is inserted.
+  void fork(Vma& child, Vma& parent);
+
+  // Compares the chain of `vma` with the live one, and takes that over if they differ. `forked`:
+  // what fork() predicted, while relatives went on.
+  void compare(Vma& vma, const void* mm, bool forked, svma_verdict& verdict);
+
+  // Takes all VMAs out. `ended`: see svma_core_rmap_leave().
+  void leave(bool ended);
+  // Others than are followed come to share all its anon_vmas.
+  void share_abroad();
+  // After a load: which anon_vmas have VMAs that nobody follows?
+  void judge_shared(const void* mm);
+
+ private:
+  static void on_inserted(VmaObserver& self, Vma& vma);
+  static void on_bounds_moved(VmaObserver& self, Vma& vma);
+  static void on_splitting(VmaObserver& self, Vma& vma, Vma& fresh, VirtAddr addr, SplitSide side);
+  static void on_copied(VmaObserver& self, Vma& copy, const Vma& source);
+  static void on_imported(VmaObserver& self, Vma& to, const Vma& from);
+  static void on_removed(VmaObserver& self, Vma& vma);
+
+  void renew(Vma& vma);
+  void leave_locked(bool ended);
+  void share_abroad_locked();
+  bool note(Status status);
+  void adopt_locked(Vma& vma, const void* mm);
+  u32 differing_field(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
+  static u32 differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
+  bool same_identity(AnonVma* mine, u64 seen);
+  bool sure_of_fork(const RmapVma& vma, const void* mm) const;
+
+  SharedRmap* shared_ = nullptr;
+  bool following_ = false;
+  u64 born_ = 0;  // Rmap::generation() when this began: of a child, before its dup_mmap()
+  u64 own_ = 0;   // by how much this has raised it since
+  AddressSpace* space_ = nullptr;
+};
+
+}  // namespace svma
