@@ -569,7 +569,7 @@ struct svma_rmap_stats {
 	__u64 compared;		/* out: VMAs, each as a whole */
 	__u64 equal;		/* out */
 	__u64 cut;		/* out: of these, chains of which only the beginning was compared */
-	__u64 unsure;		/* out: not compared, since relatives were in the middle of something that they share */
+	__u64 unsure;		/* out: what is counted was not compared, since relatives were busy; after a fork all */
 };
 
 #define SVMA_IOC_MAGIC 0xB6

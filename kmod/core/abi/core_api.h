@@ -331,7 +331,8 @@ struct svma_scene {
  * @rmap_compared: VMAs whose anon_vma_chain was compared, up to SVMA_CORE_CHAIN entries; not part of @compared
  * @rmap_equal: of these
  * @rmap_cut: of these, those with longer chains
- * @rmap_unsure: VMAs of which nothing is said, since they differed while relatives were in the middle of something
+ * @rmap_unsure: VMAs that differed while relatives, or an unmap, were in the middle of something: what their anon_vmas
+ *		 count was not compared, and after a fork nothing
  * @facts_by_kind: @facts, by enum svma_fact
  * @mismatch: the first ones
  * @scene: out: what was touched and seen; belongs to the shadow and lasts until the next call on it. It is not a

@@ -226,13 +226,19 @@ Status Predictor::mmap_failed(const svma_op& op, AddrRange range, VmaReserve& re
   return kOk;
 }
 
+// Of an unmap that cuts off the beginning of its range.
+SplitSide Predictor::cut_side() const {
+  return semantics_.munmap_keeps_clones ? SplitSide::kNewBelow : SplitSide::kNewAbove;
+}
+
 // Splits at both ends of `range`, where a VMA reaches across.
 Status Predictor::cut_out(AddrRange range, VmaReserve& reserve) {
   const VirtAddr ends[] = {range.start, range.end};
   for (const VirtAddr at : ends) {
     Vma* const vma = space_.find_vma(at);
     if (vma == nullptr || vma->vm_start >= at) continue;
-    if (Status s = space_.split_vma(vma, at, SplitSide::kNewAbove, reserve); !s.ok()) return s;
+    const SplitSide side = at == range.start ? cut_side() : SplitSide::kNewAbove;
+    if (Status s = space_.split_vma(vma, at, side, reserve); !s.ok()) return s;
   }
   return kOk;
 }
@@ -397,7 +403,7 @@ Status Predictor::unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve
       !first->may_split(range.start)) {
     return kOk;
   }
-  return space_.split_vma(first, range.start, SplitSide::kNewAbove, reserve);
+  return space_.split_vma(first, range.start, cut_side(), reserve);
 }
 
 // mm/mmap.c do_brk_flags().

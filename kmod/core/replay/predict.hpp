@@ -82,6 +82,7 @@ class Predictor {
   Status split_around(Vma* vma, const Change& change, VmaReserve& reserve);
   Status split_within_limit(Vma* vma, VirtAddr addr, SplitSide side, u32 limit,
                             VmaReserve& reserve);
+  SplitSide cut_side() const;
   Status cut_out(AddrRange range, VmaReserve& reserve);
   Status unmap_refusal(AddrRange range, u32 map_count_limit) const;
   Status unmap_halfway(AddrRange range, u32 map_count_limit, VmaReserve& reserve);

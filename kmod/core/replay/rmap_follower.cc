@@ -315,6 +315,18 @@ bool RmapFollower::sure_of_fork(const RmapVma& vma, const void* mm) const {
   return shared_->generation() - own_ == born_ && svma_os_rmap_settled(mm);
 }
 
+// With the VMA, which is the same on both sides.
+void RmapFollower::report(u32 field, u64 mine, u64 seen, const Vma& vma, const void* mm,
+                          svma_verdict& verdict) {
+  const u32 before = verdict.mismatches;
+  compare_value(verdict, field, mine, seen);
+  if (verdict.mismatches == before) return;
+  svma_mismatch& mismatch = verdict.mismatch[before];
+  mismatch.predicted = record_of(vma);
+  mismatch.has_predicted = 1;
+  mismatch.has_observed = svma_os_live_find(mm, vma.vm_start.value(), &mismatch.observed) == 0;
+}
+
 void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& verdict) {
   if (shared_ == nullptr) return;
   const RmapLock lock;
@@ -332,12 +344,13 @@ void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& 
     return adopt_locked(vma, mm);
   }
   if (field == SVMA_CORE_FIELD_NONE && differing_count(chained, live, mine, seen) != 0) {
-    // Who has finished meanwhile has made both sides alike again.
+    // Who has finished meanwhile has made both sides alike again. Else the chain is all that can be
+    // judged.
     if (!svma_os_rmap_settled(mm) || svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0) {
       ++verdict.rmap_unsure;
-      return;
+    } else {
+      field = differing_count(chained, live, mine, seen);
     }
-    field = differing_count(chained, live, mine, seen);
   }
   ++verdict.rmap_compared;
   if (live.longer) ++verdict.rmap_cut;
@@ -345,7 +358,7 @@ void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& 
     ++verdict.rmap_equal;
     return;
   }
-  compare_value(verdict, field, mine, seen);
+  report(field, mine, seen, vma, mm, verdict);
   if (field == SVMA_CORE_FIELD_CHILDREN || field == SVMA_CORE_FIELD_ACTIVE_VMAS) {
     share_abroad_locked();  // reported once
   } else {

@@ -97,6 +97,8 @@ class RmapFollower : private VmaObserver {
   u32 differing_field(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
   static u32 differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
   bool same_identity(AnonVma* mine, u64 seen);
+  static void report(u32 field, u64 mine, u64 seen, const Vma& vma, const void* mm,
+                     svma_verdict& verdict);
   bool sure_of_fork(const RmapVma& vma, const void* mm) const;
 
   SharedRmap* shared_ = nullptr;

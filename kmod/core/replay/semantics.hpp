@@ -64,6 +64,11 @@ struct Semantics {
   // failure".
   bool mmap_cuts_first;
 
+  // Where an unmap cuts a VMA, the new one stays mapped and the old one goes; before, the other way
+  // round. What stays then has a chain that was cloned. In v6.12 mm/vma.c vms_gather_munmap_vmas(),
+  // not in v6.1 mm/mmap.c do_mas_align_munmap().
+  bool munmap_keeps_clones;
+
   // When a driver has changed vm_flags, mmap_region() tries to merge once more, with the file and
   // offset of the call; before, with those the driver may have put into the VMA. v6.12,
   // cacded5e42b9 as above.

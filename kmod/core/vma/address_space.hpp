@@ -266,6 +266,9 @@ class AddressSpace {
   Status do_munmap(AddrRange range, VmaReserve& reserve, u32 max_map_count,
                    PgtableBounds* pgtables = nullptr);
 
+  // Of a VMA that is cut, do_munmap() removes the one that was there and keeps the new one.
+  void set_munmap_keeps_clones(bool yes) { munmap_keeps_clones_ = yes; }
+
   // Whether unmapping `range` fails for want of VMAs: it would cut one in the middle.
   bool munmap_needs_more_maps(AddrRange range, u32 max_map_count) const;
 
@@ -342,6 +345,7 @@ class AddressSpace {
   u64 vmacache_seqnum_ = 0;
   MmapCache mmap_cache_;
   VmaObserver* observer_ = nullptr;
+  bool munmap_keeps_clones_ = false;
 };
 
 inline Vma* AddressSpace::find_vma(VirtAddr addr) const {

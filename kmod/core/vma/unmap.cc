@@ -5,7 +5,8 @@
 //             [------- range -------)
 //       AAAAAAAAAA     BBBB     CCCCCCCC
 //       AAAAAAaaaa     BBBB     ccCCCCCC      split: small letters are new VMAs,
-//       AAAAAA                    CCCCCC      so that A and C remain the VMAs they were
+//       AAAAAA                    CCCCCC      so that A and C remain the VMAs they were;
+//                                             the other way round with set_munmap_keeps_clones()
 //
 //       find        find_vma_intersection()                          A
 //       split       split_vma() twice, at most
@@ -37,15 +38,17 @@ Status AddressSpace::do_munmap(AddrRange range, VmaReserve& reserve, u32 max_map
   }
 
   if (cut_below) {
-    const Status split = split_vma(vma, range.start, SplitSide::kNewAbove, reserve);
+    const SplitSide side = munmap_keeps_clones_ ? SplitSide::kNewBelow : SplitSide::kNewAbove;
+    const Status split = split_vma(vma, range.start, side, reserve);
     SVMA_CHECK(split.ok());
-    vma = next(vma);
+    vma = find_vma(range.start);
   }
   if (cut_above) {
     Vma* const straddling = find_vma(range.end);
-    const Status split = split_vma(straddling, range.end, SplitSide::kNewBelow, reserve);
+    const SplitSide side = munmap_keeps_clones_ ? SplitSide::kNewAbove : SplitSide::kNewBelow;
+    const Status split = split_vma(straddling, range.end, side, reserve);
     SVMA_CHECK(split.ok());
-    if (vma == straddling) vma = prev(straddling);
+    if (vma == straddling) vma = find_vma(range.end - kPageSize);
   }
   const Vma* const below = prev(vma);
   Vma* const detached = detach_vmas_to_be_unmapped(vma, range.end);
