@@ -77,6 +77,22 @@ class Stage {
         {});
   }
 
+  // The child is its own anon_vma's first user, so that of the grandchild is no child of the root.
+  void ForkTwiceAndReap() {
+    Run(
+        [](Words) -> int64_t {
+          int status;
+          const pid_t pid = fork();
+          if (pid == 0) {
+            const pid_t below = fork();
+            if (below == 0) _exit(0);
+            _exit(waitpid(below, &status, 0) == below ? 0 : 1);
+          }
+          return waitpid(pid, &status, 0) == pid ? 0 : -1;
+        },
+        {});
+  }
+
   std::vector<svma_divergence> Reports() const { return device_.Divergences(); }
   svma_stats Stats() const { return device_.Stats(0); }
 
@@ -252,6 +268,59 @@ const Case kCases[] = {
        s.Map(0, 4);
        s.Do(SYS_madvise, {s.At(0), 4 * kPage, MADV_DONTFORK});
        s.ForkAndReap();
+     }},
+    {"rmap_prepare_alone", SVMA_OP_ANON_VMA,
+     [](Stage& s) {
+       s.Map(0, 2);
+       s.Map(2, 2, kReadWrite | PROT_EXEC);
+       s.Touch(2, 1);
+       s.Touch(0, 1);  // shares the neighbour's anon_vma
+     }},
+    {"rmap_import_forgotten", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 6);
+       s.Protect(2, 2, PROT_NONE);
+       s.Touch(4, 1);
+       s.Protect(2, 2, kReadWrite);
+     }},
+    {"rmap_clone_not_active", SVMA_OP_MPROTECT,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Touch(0, 4);
+       s.Protect(1, 1, PROT_READ);
+     }},
+    {"rmap_unlink_still_active",
+     SVMA_OP_MPROTECT,  // munmap itself is still busy when it is compared
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Touch(0, 4);
+       s.Protect(1, 1, PROT_READ);
+       s.Unmap(1, 1);
+       s.Protect(0, 1, PROT_READ);
+     }},
+    {"rmap_chain_at_tail", SVMA_OP_FORK,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Touch(0, 4);
+       s.ForkAndReap();
+     }},
+    {"rmap_child_not_counted", SVMA_OP_FORK,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Touch(0, 4);
+       s.ForkAndReap();
+     }},
+    {"rmap_reuses_active", SVMA_OP_FORK,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Touch(0, 4);
+       s.ForkAndReap();
+     }},
+    {"rmap_wrong_parent", SVMA_OP_FORK,
+     [](Stage& s) {
+       s.Map(0, 4);
+       s.Touch(0, 4);
+       s.ForkTwiceAndReap();
      }},
     {"search_off_by_one", SVMA_OP_SEARCH,
      [](Stage& s) {

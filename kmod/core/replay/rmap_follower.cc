@@ -248,13 +248,22 @@ void RmapFollower::fork(Vma& child, Vma& parent) {
 
 // --- comparison
 
+// Whether a VMA of this mm is linked to it, as far as a bounded look tells.
+bool RmapFollower::is_mine(const AnonVma& anon_vma) const {
+  const AnonVmaChain* avc = anon_vma.rb_root.iter_first(0, ~u64{0});
+  for (u32 i = 0; avc && i < SVMA_CORE_CHAIN; ++i) {
+    if (avc->vma->mm == reinterpret_cast<u64>(this)) return true;
+    avc = AvcTree::iter_next(avc, 0, ~u64{0});
+  }
+  return false;
+}
+
 // Whether `mine` stands for the live anon_vma `seen`; from now on, if neither stood for any.
 bool RmapFollower::same_identity(AnonVma* mine, u64 seen) {
   if (mine->evicted) return false;
   if (mine->identity != 0) return mine->identity == seen;
   if (AnonVma* const older = shared_->index().find(seen)) {
-    const AnonVmaChain* const any = older->rb_root.iter_first(0, ~u64{0});
-    if (!any || any->vma->mm == reinterpret_cast<u64>(this)) return false;
+    if (is_mine(*older)) return false;  // this mm is in step: it can't have gone
     shared_->index().unbind(older);
     older->evicted = true;
   }

@@ -96,6 +96,7 @@ class RmapFollower : private VmaObserver {
   void adopt_locked(Vma& vma, const void* mm);
   u32 differing_field(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
   static u32 differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
+  bool is_mine(const AnonVma& anon_vma) const;
   bool same_identity(AnonVma* mine, u64 seen);
   static void report(u32 field, u64 mine, u64 seen, const Vma& vma, const void* mm,
                      svma_verdict& verdict);
