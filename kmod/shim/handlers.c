@@ -138,9 +138,11 @@ static void end_operation(struct svma_tracked *t, s64 result)
 		t->op.steps |= SVMA_STEP_LIMITS_MOVED;
 
 	t->op.result = result;
-	t->op_open = false;
+	WRITE_ONCE(t->settling, true);
+	WRITE_ONCE(t->op_open, false);
 	t->announced = true;
 	svma_core_end(t->shadow, &t->op, t->mm, &verdict);
+	WRITE_ONCE(t->settling, false);
 	svma_account(t, &t->op, &verdict);
 }
 
@@ -340,9 +342,9 @@ static void copy_forked_layout(struct svma_tracked *child)
 {
 	struct svma_tracked *parent = svma_find_rcu(child->parent_mm);
 
-	child->forking = false;
 	child->parent_mm = NULL;
 	if (!parent) {
+		child->forking = false;
 		svma_suspect(child);
 		return;
 	}
@@ -357,6 +359,8 @@ static void copy_forked_layout(struct svma_tracked *child)
 		svma_core_rmap_abroad(parent->shadow);
 	}
 	spin_unlock(&parent->lock);
+	/* Not before: until then the child's share in its relatives' anon_vmas is in the live ones only. */
+	WRITE_ONCE(child->forking, false);
 	/*
 	 * Compared here, while the lock is held: dup_mmap() then waits for the readers of a userfaultfd, who may
 	 * change the child before it returns. Counted only when it has returned success.
@@ -860,6 +864,7 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	t = svma_find_rcu(data->mm);
 	if (t) {
 		spin_lock(&t->lock);
+		WRITE_ONCE(t->settling, true);
 		if (t->faulting) /* else it was not tracked when this began */
 			t->faulting--;
 		alone = !t->faulting && t->fault_seq == data->fault_seq;
@@ -871,6 +876,7 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 			t->op.steps |= SVMA_STEP_FAULTED;
 		else if (t->health == SVMA_CLEAN && !t->forking)
 			first_fault(t, data->vma, alone);
+		WRITE_ONCE(t->settling, false);
 		spin_unlock(&t->lock);
 	}
 	rcu_read_unlock();

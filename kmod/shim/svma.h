@@ -318,6 +318,7 @@ struct svma_growth {
  * @forgotten: untracked on request: no journal is kept; svma_admin
  * @growing: stacks that grow just now under mmap_lock held for reading (5.10)
  * @guarding: VMAs that are being marked just now under their own locks
+ * @settling: what is over for the live side is being done to the shadow; set before, cleared after
  * @faulting: first faults that are going on just now
  * @fault_seq: raised when one begins or ends
  * @beside_unmap: an unmap that went on under that lock, too, has ended meanwhile
@@ -360,6 +361,7 @@ struct svma_tracked {
 	bool forgotten;
 	unsigned int growing;
 	unsigned int guarding;
+	bool settling;
 	unsigned int faulting;
 	u64 fault_seq;
 	bool beside_unmap;

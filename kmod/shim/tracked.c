@@ -153,6 +153,10 @@ void svma_tracked_retire(struct svma_tracked *t)
 {
 	bool ours = false;
 
+	/* Before it is out of the table: what it is in the middle of must be seen as long as anybody relies on it. */
+	spin_lock(&t->lock);
+	svma_core_rmap_leave(t->shadow, !atomic_read(&t->mm->mm_users));
+	spin_unlock(&t->lock);
 	spin_lock(&svma_table_lock);
 	if (!hlist_unhashed(&t->hash)) {
 		hash_del_rcu(&t->hash);
@@ -166,7 +170,6 @@ void svma_tracked_retire(struct svma_tracked *t)
 
 	spin_lock(&t->lock);
 	t->health = SVMA_GONE;
-	svma_core_rmap_leave(t->shadow, !atomic_read(&t->mm->mm_users));
 	spin_lock(&t->session->lock);
 	svma_counts_add(&t->session->ended, &t->counts);
 	memset(&t->counts, 0, sizeof(t->counts));
@@ -336,8 +339,11 @@ int svma_os_rmap_settled(const void *mm)
 
 	rcu_read_lock();
 	hash_for_each_rcu(table, bucket, t, hash) {
-		if (READ_ONCE(t->unmapping) || READ_ONCE(t->faulting) ||
-		    (t->mm != mm && (READ_ONCE(t->op_open) || READ_ONCE(t->forking) || READ_ONCE(t->growing))))
+		if (READ_ONCE(t->unmapping) || READ_ONCE(t->faulting))
+			settled = false;
+		/* The order is that in which they are set: one is on while the other goes off. */
+		if (t->mm != mm && (READ_ONCE(t->op_open) || READ_ONCE(t->forking) || READ_ONCE(t->growing) ||
+				    READ_ONCE(t->settling)))
 			settled = false;
 	}
 	rcu_read_unlock();
