@@ -79,7 +79,7 @@ Result<VirtAddr> AddressSpace::unmapped_area_by_holes(const UnmappedAreaInfo& in
     const u64 lowest = found->first + info.start_gap;
     const u64 at = lowest + ((info.align_offset - lowest) & info.align_mask);
     const Vma* const above = found->above;
-    if (!above || !above->grows_down() || mutated(Mutation::search_ignores_guard)) {
+    if (!above || !has_start_gap(above) || mutated(Mutation::search_ignores_guard)) {
       return VirtAddr(at);
     }
     if (vm_start_gap(above).value() >= at + length - 1) return VirtAddr(at);
@@ -97,7 +97,7 @@ Result<VirtAddr> AddressSpace::unmapped_area_topdown_by_holes(const UnmappedArea
     const u64 highest = found->last + 1 - info.length;
     const u64 at = highest - ((highest - info.align_offset) & info.align_mask);
     const Vma* const above = found->above;
-    if (!above || !above->grows_down() || mutated(Mutation::search_ignores_guard)) {
+    if (!above || !has_start_gap(above) || mutated(Mutation::search_ignores_guard)) {
       return VirtAddr(at);
     }
     if (vm_start_gap(above).value() > found->last) return VirtAddr(at);
