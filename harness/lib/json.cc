@@ -124,14 +124,23 @@ Json to_json(const ProcessSummary& process) {
   };
 }
 
+Json to_json(const QuestionCounts& counts) {
+  return {{"compared", counts.compared},
+          {"equal", counts.equal},
+          {"divergent", counts.divergent},
+          {"moved", counts.moved}};
+}
+
+Json oracles_of(const CheckReport& report) {
+  Json query = {{"state", report.query}};
+  query.update(to_json(report.queries));
+  return {{"procmap_query", query}};
+}
+
 Json questions_of(const CheckReport& report) {
   Json json = {{"stream", report.stream}};
   for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
-    const QuestionCounts& counts = report.questions[kind];
-    json[question_name(kind)] = {{"compared", counts.compared},
-                                 {"equal", counts.equal},
-                                 {"divergent", counts.divergent},
-                                 {"moved", counts.moved}};
+    json[question_name(kind)] = to_json(report.questions[kind]);
   }
   json["dropped"] = report.dropped_answers;
   return json;
@@ -190,6 +199,8 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   json["module_version"] = report.module_version;
   json["duration_ms"] = report.duration_ms;
   json["oracle"] = {report.road, kRoadStatus, kRoadSmaps, kRoadAnswers};
+  if (report.query == "on") json["oracle"].push_back(kRoadQuery);
+  json["oracles"] = oracles_of(report);
   json["harness"] = {
       {"compared", harness.compared},   {"equal", harness.equal},
       {"divergent", harness.divergent}, {"moved", harness.moved},

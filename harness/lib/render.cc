@@ -70,14 +70,17 @@ std::string operations_table(const svma_counts& counts) {
   return fmt::format("  {:<16}{:>12}{:>12}\n", "operation", "applied", "unmodelled") + text;
 }
 
+std::string question_line(std::string_view name, const QuestionCounts& counts) {
+  if (!counts.compared) return "";
+  return fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", name, counts.compared, counts.equal,
+                     counts.divergent, counts.moved);
+}
+
 std::string questions_table(const CheckReport& report) {
   std::string text;
-  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
-    const QuestionCounts& counts = report.questions[kind];
-    if (counts.compared)
-      text += fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", question_name(kind),
-                          counts.compared, counts.equal, counts.divergent, counts.moved);
-  }
+  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind)
+    text += question_line(question_name(kind), report.questions[kind]);
+  text += question_line(kRoadQuery, report.queries);
   if (!text.empty())
     text = fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", "question", "compared", "equal",
                        "divergent", "moved") +
@@ -212,9 +215,11 @@ std::string report_text(const CheckReport& report) {
   text += processes_table(report) + operations_table(report.module.counts) +
           questions_table(report) + structure_text(report);
   text += fmt::format(
-      "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
-      report.harness.samples, report.road, report.harness.moved_samples, report.freezes,
-      static_cast<double>(report.duration_ms) / 1000, report.module.counts.compared);
+      "  {} samples against {}{}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
+      report.harness.samples, report.road,
+      report.query == "on" ? fmt::format(" and {}", kRoadQuery) : "", report.harness.moved_samples,
+      report.freezes, static_cast<double>(report.duration_ms) / 1000,
+      report.module.counts.compared);
   if (report.mutation != "none")
     text += fmt::format("  mutation {}: the module predicts wrongly on purpose\n", report.mutation);
   return text;
