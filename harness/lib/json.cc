@@ -124,6 +124,26 @@ Json to_json(const ProcessSummary& process) {
   };
 }
 
+Json to_json(const svma_tree_shape& shape) {
+  Json json = {
+      {"tree", tree_kind_name(shape.kind)},
+      {"height", shape.height},
+      {"vmas", shape.vmas},
+      {"visited", shape.visited},
+      {"bytes", shape.bytes},
+      {"truncated", shape.truncated != 0},
+  };
+  json["levels"] = Json::array();
+  for (uint32_t i = 0; i < shape.levels && i < SVMA_TREE_LEVELS; ++i) {
+    const svma_tree_level& level = shape.level[i];
+    json["levels"].push_back({{"nodes", level.nodes},
+                              {"slots", level.slots},
+                              {"used", level.used},
+                              {"empty", level.empty}});
+  }
+  return json;
+}
+
 Json to_json(const QuestionCounts& counts) {
   return {{"compared", counts.compared},
           {"equal", counts.equal},
@@ -286,6 +306,22 @@ Json to_json(const svma_facts& facts) {
   Json json = Json::object();
   for (uint32_t kind = 0; kind < SVMA_FACT_COUNT; ++kind)
     if (facts.count[kind]) json[fact_name(kind)] = facts.count[kind];
+  return json;
+}
+
+Json to_json(const svma_shape& shape) {
+  Json json = {
+      {"mm_id", shape.mm_id},
+      {"seq", shape.seq},
+      {"health", health_name(shape.health)},
+      {"map_count", shape.map_count},
+      {"shadow", to_json(shape.shadow)},
+      {"kernel", to_json(shape.live)},
+  };
+  if (shape.length)
+    json["search"] = {{"length", shape.length},
+                      {"visited", shape.search_visited},
+                      {"found", shape.found ? Json(hex(shape.found)) : Json()}};
   return json;
 }
 

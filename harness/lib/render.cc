@@ -272,6 +272,39 @@ std::string stats_text(const svma_stats& stats) {
          operations_table(counts);
 }
 
+std::string shape_text(const svma_shape& shape) {
+  const svma_tree_shape sides[] = {shape.shadow, shape.live};
+  std::string text = fmt::format("  {:<28}{:>16}{:>16}\n", "", "shadow", "kernel");
+  const auto row = [&](const char* name, auto value_of) {
+    text += fmt::format("  {:<28}{:>16}{:>16}\n", name, value_of(sides[0]), value_of(sides[1]));
+  };
+  const auto per_vma = [](const svma_tree_shape& side, uint64_t sum) {
+    return side.vmas ? fmt::format("{:.2f}", static_cast<double>(sum) / side.vmas) : "-";
+  };
+  row("tree", [](const auto& side) { return tree_kind_name(side.kind); });
+  row("VMAs", [](const auto& side) { return std::to_string(side.vmas); });
+  row("height", [](const auto& side) { return std::to_string(side.height); });
+  row("nodes per lookup, average", [&](const auto& side) { return per_vma(side, side.visited); });
+  row("nodes per lookup, most", [](const auto& side) { return std::to_string(side.height); });
+  row("bytes", [](const auto& side) { return std::to_string(side.bytes); });
+  row("bytes per VMA", [&](const auto& side) { return per_vma(side, side.bytes); });
+  if (shape.length)
+    text += fmt::format("  search of {}: {} nodes of the shadow, found {}\n",
+                        size_text(shape.length), shape.search_visited,
+                        shape.found ? fmt::format("{:x}", shape.found) : "nothing");
+  if (shape.live.levels)
+    text += fmt::format("  {:<8}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "level", "nodes", "slots",
+                        "used", "free", "empty");
+  for (uint32_t i = 0; i < std::min<uint32_t>(shape.live.levels, SVMA_TREE_LEVELS); ++i) {
+    const svma_tree_level& level = shape.live.level[i];
+    text += fmt::format("  {:<8}{:>10}{:>10}{:>10}{:>10}{:>10}\n", i + 1, level.nodes, level.slots,
+                        level.used, level.slots - level.used, level.empty);
+  }
+  if (shape.live.truncated)
+    text += "  truncated: the kernel's tree is larger than what was counted\n";
+  return text;
+}
+
 std::string facts_text(const svma_facts& facts) {
   std::string text;
   for (uint32_t kind = 0; kind < SVMA_FACT_COUNT; ++kind)

@@ -270,6 +270,9 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
 
 /* --- tracked.c: the table ------------------------------------------------------------------------ */
 
+/* Milliseconds for which whoever needs the mmap_lock of a target tries to get it before giving up for now. */
+#define SVMA_LOCK_PATIENCE 2000
+
 /* Stacks that may grow at the same time; more are too much to keep track of. */
 #define SVMA_MAX_GROWN 8
 
