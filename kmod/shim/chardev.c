@@ -96,6 +96,7 @@ int svma_untrack_id(struct svma_session *session, u64 id)
 
 static struct svma_tracked *get_by(u64 id, pid_t pid)
 {
+	svma_watch_now();
 	return id ? svma_tracked_get(id) : svma_tracked_of_pid(pid);
 }
 
@@ -187,6 +188,7 @@ static int do_list(struct svma_session *session, struct svma_list *arg)
 	ids = kvcalloc(room + 1, sizeof(*ids), GFP_KERNEL);
 	if (!ids)
 		return -ENOMEM;
+	svma_watch_now();
 	spin_lock(&session->lock);
 	session->events = 0;
 	spin_unlock(&session->lock);
@@ -610,7 +612,7 @@ static int do_stats(struct svma_session *session, struct svma_stats *arg)
 	arg->memory_cap = svma_memory_cap();
 	arg->pool_free = svma_vma_pool.nr_free;
 	arg->pool_empty = svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty;
-	arg->canary_failures = svma_canary_failures;
+	arg->canary_failures = atomic64_read(&svma_canary_failures);
 	return 0;
 }
 

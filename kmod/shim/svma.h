@@ -443,11 +443,17 @@ u64 svma_probes_missed(void);
 
 int svma_canary_arm(void);
 void svma_canary_disarm(void);
-/* Calls the private function; false when its probes did not fire. Process context. */
+/* Calls a private function of each kind; false when the probes of one did not fire. Process context. */
 bool svma_canary_sings(void);
-extern u64 svma_canary_failures;
+extern atomic64_t svma_canary_failures;
 
 /* --- worker.c: what handlers may not do ---------------------------------------------------------- */
+
+/*
+ * Nobody is told that a shadow is clean when the probes went silent since the worker last looked. Before a question;
+ * takes svma_admin.
+ */
+void svma_watch_now(void);
 
 int svma_worker_start(void);
 void svma_worker_stop(void);
