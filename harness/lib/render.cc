@@ -300,8 +300,7 @@ std::string shape_text(const svma_shape& shape) {
     text += fmt::format("  {:<8}{:>10}{:>10}{:>10}{:>10}{:>10}\n", i + 1, level.nodes, level.slots,
                         level.used, level.slots - level.used, level.empty);
   }
-  if (shape.live.truncated)
-    text += "  truncated: the kernel's tree is larger than what was counted\n";
+  if (shape.live.truncated) text += "  truncated: not all of the kernel's tree was counted\n";
   return text;
 }
 

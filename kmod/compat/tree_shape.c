@@ -60,18 +60,22 @@ static unsigned int last_slot(const struct maple_node *node, enum maple_type typ
 	return node->mr64.pivot[last_pivot] == max ? last_pivot : last_pivot + 1;
 }
 
-static void enter(const void *encoded, unsigned long max, struct step *step, struct svma_tree_level *level)
+/* Return: false for a type that a tree of VMAs does not have; its slots could be anything. */
+static bool enter(const void *encoded, unsigned long max, struct step *step, struct svma_tree_level *level)
 {
 	const unsigned long bits = (unsigned long)encoded;
 
 	step->node = (const struct maple_node *)(bits & ~MAPLE_NODE_MASK);
 	step->type = (bits >> MAPLE_NODE_TYPE_SHIFT) & MAPLE_NODE_TYPE_MASK;
+	if (step->type < maple_leaf_64 || step->type > maple_arange_64)
+		return false;
 	step->max = max;
 	step->at = 0;
 	step->end = last_slot(step->node, step->type, max);
 	level->nodes++;
 	level->slots += step->type == maple_arange_64 ? MAPLE_ARANGE64_SLOTS : MAPLE_RANGE64_SLOTS;
 	level->used += step->end + 1;
+	return true;
 }
 
 static void count_leaf(struct step *leaf, struct svma_tree_shape *out, struct svma_tree_level *level)
@@ -90,9 +94,9 @@ static void walk(const void *root, struct svma_tree_shape *out)
 	struct step steps[SVMA_TREE_LEVELS];
 	unsigned int level = 0, nodes = 1;
 
-	enter(root, ULONG_MAX, &steps[0], &out->level[0]);
+	out->truncated = !enter(root, ULONG_MAX, &steps[0], &out->level[0]);
 	out->levels = 1;
-	for (;;) {
+	while (!out->truncated) {
 		struct step *step = &steps[level];
 
 		if (step->type == maple_leaf_64)
@@ -107,7 +111,7 @@ static void walk(const void *root, struct svma_tree_shape *out)
 			out->truncated = 1;
 			return;
 		}
-		enter(slot_of(step), max_of_slot(step), &steps[level + 1], &out->level[level + 1]);
+		out->truncated = !enter(slot_of(step), max_of_slot(step), &steps[level + 1], &out->level[level + 1]);
 		level++;
 		out->levels = max(out->levels, level + 1);
 		cond_resched();
