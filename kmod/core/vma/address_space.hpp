@@ -58,7 +58,8 @@ struct UnmappedAreaInfo {
   VirtAddr high_limit;  // exclusive
   u64 align_mask = 0;   // the address satisfies (addr & align_mask) == (align_offset & align_mask)
   u64 align_offset = 0;
-  u64 start_gap = 0;  // kept unmapped below the address; GapRule::kHoles only
+  u64 start_gap = 0;       // kept unmapped below the address; GapRule::kHoles only
+  u32* visited = nullptr;  // if given, counts the nodes that the search looks at
 };
 
 // What of the page tables an unmapped range leaves to free: those that serve nothing outside of
@@ -289,8 +290,9 @@ class AddressSpace {
   // The lowest / highest `size` bytes within [min, max] that no VMA covers, guard gaps aside;
   // mas_empty_area() and mas_empty_area_rev() of lib/maple_tree.c in v6.1, on this tree.
   // REQUIRES: gap_rule() is kHoles. RETURNS: -EBUSY if there are none, -EINVAL unless min < max.
-  Result<EmptyArea> empty_area(u64 min, u64 max, u64 size) const;
-  Result<EmptyArea> empty_area_rev(u64 min, u64 max, u64 size) const;
+  // `visited`, if given, counts the nodes looked at.
+  Result<EmptyArea> empty_area(u64 min, u64 max, u64 size, u32* visited = nullptr) const;
+  Result<EmptyArea> empty_area_rev(u64 min, u64 max, u64 size, u32* visited = nullptr) const;
 
   // --- accounting ------------------------------------------------------------------------------
 
