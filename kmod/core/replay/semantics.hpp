@@ -154,6 +154,10 @@ struct Semantics {
   // behind the merged one. From v6.1 until v6.3, as above.
   bool mbind_revisits_merged;
 
+  // That a page lies where MPOL_MF_STRICT forbids it is what mbind() says at last, also when a VMA
+  // refused its policy. mm/mempolicy.c do_mbind() in v6.12.
+  bool mbind_strict_outranks;
+
   // userfaultfd_register() and userfaultfd_unregister() hand the vm_pgoff of the whole VMA to
   // vma_merge(), also when the range begins inside it: such a range never merges. Until v6.4,
   // 5543d3c43c41 "mm/uffd: allow vma to merge as much as possible".
