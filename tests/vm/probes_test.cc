@@ -243,12 +243,15 @@ TEST_F(Silenced, Ftrace_CheckFails) {
   EXPECT_FALSE(WaitFor([&] { return Mm().health != SVMA_SUSPECT; }, 500));
   EXPECT_EQ(WriteFile(kFtrace, "1"), 0);
   Reap(pid);
-  EXPECT_EQ(ReadFile("/tmp/silenced"), "1\n") << ReadFile("/tmp/silenced.log");
-  EXPECT_NE(ReadFile("/tmp/silenced.log").find("probe hits were missed"), std::string::npos)
-      << ReadFile("/tmp/silenced.log");
+  // On a slow machine it may not have come to compare anything before, and says so.
+  const std::string log = ReadFile("/tmp/silenced.log");
+  const bool compared = log.find("nothing was compared") == std::string::npos;
+  EXPECT_EQ(ReadFile("/tmp/silenced"), compared ? "1\n" : "2\n") << log;
+  if (compared) {
+    EXPECT_NE(log.find("probe hits were missed"), std::string::npos) << log;
+  }
   // What was lost is no fault of the kernel's.
-  EXPECT_EQ(ReadFile("/tmp/silenced.log").find("divergence:"), std::string::npos)
-      << ReadFile("/tmp/silenced.log");
+  EXPECT_EQ(log.find("divergence:"), std::string::npos) << log;
 }
 
 }  // namespace
