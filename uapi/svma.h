@@ -559,6 +559,53 @@ struct svma_structure {
 	struct svma_tree_node observed[SVMA_CORNER_NODES];	/* out */
 };
 
+enum svma_tree_kind {
+	SVMA_TREE_RED_BLACK = 1,
+	SVMA_TREE_MAPLE = 2,
+};
+
+/* The nodes of one level of a maple tree. */
+struct svma_tree_level {
+	__u32 nodes;
+	__u32 slots;		/* that they have */
+	__u32 used;		/* of these */
+	__u32 empty;		/* used for a range without a VMA; leaves only */
+};
+
+#define SVMA_TREE_LEVELS 12
+
+/* How deep a tree is, and what it takes. */
+struct svma_tree_shape {
+	__u32 kind;		/* enum svma_tree_kind */
+	__u32 height;		/* nodes on the longest way down; a maple tree's own account of it */
+	__u32 vmas;		/* found in it */
+	__u32 truncated;	/* not all of it was looked at */
+	__u64 visited;		/* nodes looked at when each VMA is looked up once, together */
+	__u64 bytes;		/* of its nodes, or of the links inside VMAs */
+	__u32 levels;		/* found; 0 for a red-black tree */
+	__u32 reserved;
+	struct svma_tree_level level[SVMA_TREE_LEVELS];	/* the root's first */
+};
+
+/*
+ * SVMA_IOC_SHAPE - the shadow's tree and the kernel's own, at one moment. -EBUSY when the process never let go of its
+ * mmap_lock, -ESRCH when it has ended.
+ */
+struct svma_shape {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;		/* in: or by pid; out */
+	__s32 pid;
+	__u32 health;		/* out: enum svma_health */
+	__u64 seq;		/* out */
+	__u64 length;		/* in: bytes to search for as a plain mmap() does, without its fallback; 0: don't */
+	__u64 found;		/* out: where; 0: nowhere */
+	__u32 search_visited;	/* out: nodes that the search looked at */
+	__u32 map_count;	/* out: the live mm's */
+	struct svma_tree_shape shadow;	/* out */
+	struct svma_tree_shape live;	/* out */
+};
+
 /*
  * SVMA_IOC_RMAP - how often the chain of anon_vmas of a VMA was compared with the shadow's; of this descriptor, or with
  * SVMA_STATS_MODULE of the module.
@@ -591,6 +638,7 @@ struct svma_rmap_stats {
 #define SVMA_IOC_LIMITS _IOWR(SVMA_IOC_MAGIC, 15, struct svma_limits)
 #define SVMA_IOC_SEMANTIC _IOWR(SVMA_IOC_MAGIC, 16, struct svma_semantic)
 #define SVMA_IOC_STRUCTURE _IOWR(SVMA_IOC_MAGIC, 17, struct svma_structure)
-#define SVMA_IOC_RMAP _IOWR(SVMA_IOC_MAGIC, 18, struct svma_rmap_stats)
+#define SVMA_IOC_SHAPE _IOWR(SVMA_IOC_MAGIC, 18, struct svma_shape)
+#define SVMA_IOC_RMAP _IOWR(SVMA_IOC_MAGIC, 19, struct svma_rmap_stats)
 
 #endif /* _UAPI_SVMA_H */

@@ -14,15 +14,17 @@ namespace {
 
 constexpr int kTriesPerMoment = 3;         // of a target that moves while it is read
 constexpr unsigned kMovedUntilFreeze = 5;  // moments in a row
-constexpr uint64_t kStatusEvery = 10;  // samples of one mm between two readings of /proc/PID/status
-constexpr unsigned kLookups = 8;       // find_vma questions per sample
-constexpr int kMaxOfOneKind = 8;       // reports of the same field after the same operation
+constexpr uint64_t kStatusEvery = 10;      // samples of one mm between two readings of
+                                           // /proc/PID/status, and two walks by PROCMAP_QUERY
+constexpr unsigned kLookups = 8;           // find_vma questions per sample
+constexpr int kMaxOfOneKind = 8;           // reports of the same field after the same operation
 constexpr std::chrono::milliseconds kFreezeLimit(500);
 
 // The cheap roads always, the slow ones at the first sample, now and then, and at the end.
 Depth depth_of(uint64_t samples, bool final_look) {
   return {.status = final_look || samples % kStatusEvery == 0,
           .smaps = final_look || samples == 0,
+          .walk = final_look || samples % kStatusEvery == 0,
           .lookups = kLookups};
 }
 
@@ -42,7 +44,8 @@ bool is_news(const std::vector<Finding>& list, const Finding& finding) {
 
 }  // namespace
 
-Checker::Checker(uint64_t random_seed, bool stream) : sampler_(device_, live_, proc_, random_seed) {
+Checker::Checker(uint64_t random_seed, bool stream)
+    : sampler_(device_, live_, proc_, query_, random_seed) {
   if (!stream) return;
   stream_ = AnswerStream::create(live_.cookie_factor(), stream_state_);
   if (stream_) stream_state_ = "on";
@@ -101,6 +104,7 @@ Outcome Checker::sample_once(State& state, bool final_look) {
   Sample sample =
       sampler_.sample(state.summary.mm_id, state.summary.pid, depth_of(state.samples, final_look));
   tally.add_moved(sample.moved);
+  queries_.add(sample.query);
   switch (sample.outcome) {
     case Outcome::kMoved:
       ++tally.moved_samples;
@@ -129,7 +133,10 @@ Outcome Checker::sample_once(State& state, bool final_look) {
 void Checker::keep_differences(State& state, const Sample& sample) {
   if (sample.comparison.differences.empty()) return;
   const auto journal = device_.journal(state.summary.mm_id, 0);
-  const Sample again = sampler_.sample(state.summary.mm_id, state.summary.pid, depth_of(0, true));
+  Depth depth = depth_of(0, true);
+  for (const Difference& difference : sample.comparison.differences)
+    depth.again.push_back(difference.address);
+  const Sample again = sampler_.sample(state.summary.mm_id, state.summary.pid, depth);
   for (const Difference& difference : sample.comparison.differences) {
     if (findings_.size() >= kMaxFindings) return;
     Finding finding;
@@ -335,6 +342,8 @@ void Checker::finish(CheckReport& report) {
   for (auto& [id, state] : states_) end_answers(state);
   report.stream = stream_state_;
   report.road = std::string("bpf ") + live_.road();
+  report.query = query_.state();
+  report.queries = queries_;
   if (stream_) {
     orphans_[SVMA_ANSWER_FIND_VMA].add_moved(stream_->inside());
     report.dropped_answers = stream_->dropped();

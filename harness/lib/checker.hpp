@@ -15,6 +15,7 @@
 #include "lib/freezer.hpp"
 #include "lib/oracle_bpf.hpp"
 #include "lib/oracle_proc.hpp"
+#include "lib/oracle_query.hpp"
 #include "lib/sampler.hpp"
 #include "lib/tally.hpp"
 
@@ -81,6 +82,7 @@ class Checker {
   Device device_;
   OracleBpf live_;
   OracleProc proc_;
+  OracleQuery query_;
   Sampler sampler_;
   Freezer* freezer_ = nullptr;
   std::map<uint64_t, State> states_;  // by mm_id, ended ones included
@@ -90,6 +92,7 @@ class Checker {
   uint64_t missed_sections_ = 0;
   std::unordered_map<uint64_t, uint64_t> owners_;  // cookie -> mm_id
   QuestionTally questions_{};
+  QuestionCounts queries_;           // of PROCMAP_QUERY
   QuestionTally orphans_{};          // answers about an mm that is not compared any more
   std::vector<Finding> reports_;     // the module's, in its order
   std::vector<Finding> unmodelled_;  // likewise

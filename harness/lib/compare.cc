@@ -46,11 +46,17 @@ void compare_counter(Comparison& result, std::string_view road, const char* name
         {std::string(road), name, 0, std::to_string(shadow), std::to_string(live)});
 }
 
-// Leaves in a shadow's record what smaps can show of it.
-Vma as_smaps_shows(Vma vma) {
-  vma.flags &= kSmapsFlags;
+// Leaves in a shadow's record what procfs can show of it: the flags that it names, and the offset
+// of files.
+Vma as_shown(Vma vma, uint64_t flags) {
+  vma.flags &= flags;
   if (!vma.has_file()) vma.pgoff = 0;
   return vma;
+}
+
+Layout as_shown(Layout layout, uint64_t flags) {
+  for (Vma& vma : layout) vma = as_shown(vma, flags);
+  return layout;
 }
 
 }  // namespace
@@ -120,10 +126,29 @@ Comparison compare_status(const Totals& shadow, const StatusCounters& live) {
 }
 
 Comparison compare_smaps(const Layout& shadow, const Layout& live) {
-  Layout visible;
-  visible.reserve(shadow.size());
-  std::transform(shadow.begin(), shadow.end(), std::back_inserter(visible), as_smaps_shows);
-  return compare_layouts(visible, live, kRoadSmaps);
+  return compare_layouts(as_shown(shadow, kSmapsFlags), live, kRoadSmaps);
+}
+
+Comparison compare_query_walk(const Layout& shadow, const Layout& live) {
+  return compare_layouts(as_shown(shadow, kQueryFlags), live, kRoadQuery);
+}
+
+Comparison compare_query(uint64_t address, const Lookup& shadow, const std::optional<Vma>& covering,
+                         const std::optional<Vma>& next) {
+  std::optional<Vma> found;
+  if (shadow.vma) found = as_shown(*shadow.vma, kQueryFlags);
+  Comparison result;
+  const auto compare_one = [&](const char* question, const std::optional<Vma>& expected,
+                               const std::optional<Vma>& live) {
+    if (expected == live)
+      result.add_equal();
+    else
+      result.add_difference(
+          {std::string(kRoadQuery), question, address, text_of(expected), text_of(live)});
+  };
+  compare_one("covering VMA", found && found->start <= address ? found : std::nullopt, covering);
+  compare_one("covering or next VMA", found, next);
+  return result;
 }
 
 Comparison compare_lookup(uint64_t address, const Lookup& shadow, const Layout& live) {

@@ -16,6 +16,7 @@ namespace svma {
 inline constexpr std::string_view kRoadBpf = "bpf iterator";
 inline constexpr std::string_view kRoadStatus = "/proc/PID/status";
 inline constexpr std::string_view kRoadSmaps = "/proc/PID/smaps";
+inline constexpr std::string_view kRoadQuery = "PROCMAP_QUERY";
 
 // One answer on which shadow and live side differ.
 struct Difference {
@@ -72,6 +73,17 @@ Comparison compare_status(const Totals& shadow, const StatusCounters& live);
 // As many answers as smaps has records. Only what smaps can show takes part: kSmapsFlags, and pgoff
 // of files.
 Comparison compare_smaps(const Layout& shadow, const Layout& live);
+
+// The vm_flags that PROCMAP_QUERY tells.
+inline constexpr uint64_t kQueryFlags = kVmRead | kVmWrite | kVmExec | kVmMayShare;
+
+// Two answers: the VMA that covers `address`, and that or the first one behind it.
+// `shadow`: find_vma(address) on the shadow.
+Comparison compare_query(uint64_t address, const Lookup& shadow, const std::optional<Vma>& covering,
+                         const std::optional<Vma>& next);
+
+// As many answers as the walk has records, by what PROCMAP_QUERY tells of each.
+Comparison compare_query_walk(const Layout& shadow, const Layout& live);
 
 // One answer: find_vma(address) on the shadow against the same question asked of the live layout.
 Comparison compare_lookup(uint64_t address, const Lookup& shadow, const Layout& live);

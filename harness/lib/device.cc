@@ -273,6 +273,14 @@ std::optional<svma_structure> Device::structure(uint32_t flags) {
   return question;
 }
 
+svma_shape Device::shape(uint64_t mm_id, uint64_t length) {
+  auto question = sized<svma_shape>();
+  question.mm_id = mm_id;
+  question.length = length;
+  call_or_throw(SVMA_IOC_SHAPE, &question, "shape of the tree");
+  return question;
+}
+
 std::optional<svma_rmap_stats> Device::rmap(uint32_t flags) {
   auto question = sized<svma_rmap_stats>();
   question.flags = flags;

@@ -77,6 +77,8 @@ class Device : public ShadowSource {
   std::vector<svma_semantic> semantics();
   // Comparisons with the kernel's own red-black tree; nullopt: the module has none.
   std::optional<svma_structure> structure(uint32_t flags);
+  // Both trees of an mm, and what a search for `length` bytes (0: none) looks at in the shadow's.
+  svma_shape shape(uint64_t mm_id, uint64_t length);
   // Comparisons of chains of anon_vmas; nullopt: the module does not know of them.
   std::optional<svma_rmap_stats> rmap(uint32_t flags);
   DivergenceReports divergences(uint32_t capacity);

@@ -124,14 +124,43 @@ Json to_json(const ProcessSummary& process) {
   };
 }
 
+Json to_json(const svma_tree_shape& shape) {
+  Json json = {
+      {"tree", tree_kind_name(shape.kind)},
+      {"height", shape.height},
+      {"vmas", shape.vmas},
+      {"visited", shape.visited},
+      {"bytes", shape.bytes},
+      {"truncated", shape.truncated != 0},
+  };
+  json["levels"] = Json::array();
+  for (uint32_t i = 0; i < shape.levels && i < SVMA_TREE_LEVELS; ++i) {
+    const svma_tree_level& level = shape.level[i];
+    json["levels"].push_back({{"nodes", level.nodes},
+                              {"slots", level.slots},
+                              {"used", level.used},
+                              {"empty", level.empty}});
+  }
+  return json;
+}
+
+Json to_json(const QuestionCounts& counts) {
+  return {{"compared", counts.compared},
+          {"equal", counts.equal},
+          {"divergent", counts.divergent},
+          {"moved", counts.moved}};
+}
+
+Json oracles_of(const CheckReport& report) {
+  Json query = {{"state", report.query}};
+  query.update(to_json(report.queries));
+  return {{"procmap_query", query}};
+}
+
 Json questions_of(const CheckReport& report) {
   Json json = {{"stream", report.stream}};
   for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
-    const QuestionCounts& counts = report.questions[kind];
-    json[question_name(kind)] = {{"compared", counts.compared},
-                                 {"equal", counts.equal},
-                                 {"divergent", counts.divergent},
-                                 {"moved", counts.moved}};
+    json[question_name(kind)] = to_json(report.questions[kind]);
   }
   json["dropped"] = report.dropped_answers;
   json["missed_sections"] = report.missed_sections;
@@ -195,6 +224,8 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   json["module_version"] = report.module_version;
   json["duration_ms"] = report.duration_ms;
   json["oracle"] = {report.road, kRoadStatus, kRoadSmaps, kRoadAnswers};
+  if (report.query == "on") json["oracle"].push_back(kRoadQuery);
+  json["oracles"] = oracles_of(report);
   json["harness"] = {
       {"compared", harness.compared},   {"equal", harness.equal},
       {"divergent", harness.divergent}, {"moved", harness.moved},
@@ -280,6 +311,22 @@ Json to_json(const svma_facts& facts) {
   Json json = Json::object();
   for (uint32_t kind = 0; kind < SVMA_FACT_COUNT; ++kind)
     if (facts.count[kind]) json[fact_name(kind)] = facts.count[kind];
+  return json;
+}
+
+Json to_json(const svma_shape& shape) {
+  Json json = {
+      {"mm_id", shape.mm_id},
+      {"seq", shape.seq},
+      {"health", health_name(shape.health)},
+      {"map_count", shape.map_count},
+      {"shadow", to_json(shape.shadow)},
+      {"kernel", to_json(shape.live)},
+  };
+  if (shape.length)
+    json["search"] = {{"length", shape.length},
+                      {"visited", shape.search_visited},
+                      {"found", shape.found ? Json(hex(shape.found)) : Json()}};
   return json;
 }
 

@@ -5,6 +5,8 @@
 
 #include <span>
 
+#include "uapi/svma.h"
+
 namespace svma {
 namespace {
 
@@ -67,5 +69,16 @@ std::string field_name(uint32_t field) { return name_of(kFields, field, "field")
 std::string fact_name(uint32_t fact) { return name_of(kFacts, fact, "fact"); }
 
 std::string health_name(uint32_t health) { return name_of(kHealth, health, "health"); }
+
+std::string tree_kind_name(uint32_t kind) {
+  switch (kind) {
+    case SVMA_TREE_RED_BLACK:
+      return "red-black";
+    case SVMA_TREE_MAPLE:
+      return "maple";
+    default:
+      return "tree " + std::to_string(kind);
+  }
+}
 
 }  // namespace svma

@@ -19,4 +19,7 @@ std::string fact_name(uint32_t fact);
 // "clean" for SVMA_CLEAN.
 std::string health_name(uint32_t health);
 
+// "maple" for SVMA_TREE_MAPLE.
+std::string tree_kind_name(uint32_t kind);
+
 }  // namespace svma

@@ -70,14 +70,17 @@ std::string operations_table(const svma_counts& counts) {
   return fmt::format("  {:<16}{:>12}{:>12}\n", "operation", "applied", "unmodelled") + text;
 }
 
+std::string question_line(std::string_view name, const QuestionCounts& counts) {
+  if (!counts.compared) return "";
+  return fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", name, counts.compared, counts.equal,
+                     counts.divergent, counts.moved);
+}
+
 std::string questions_table(const CheckReport& report) {
   std::string text;
-  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
-    const QuestionCounts& counts = report.questions[kind];
-    if (counts.compared)
-      text += fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", question_name(kind),
-                          counts.compared, counts.equal, counts.divergent, counts.moved);
-  }
+  for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind)
+    text += question_line(question_name(kind), report.questions[kind]);
+  text += question_line(kRoadQuery, report.queries);
   if (!text.empty())
     text = fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", "question", "compared", "equal",
                        "divergent", "moved") +
@@ -223,9 +226,11 @@ std::string report_text(const CheckReport& report) {
   text += processes_table(report) + operations_table(report.module.counts) +
           questions_table(report) + structure_text(report) + rmap_text(report);
   text += fmt::format(
-      "  {} samples against {}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
-      report.harness.samples, report.road, report.harness.moved_samples, report.freezes,
-      static_cast<double>(report.duration_ms) / 1000, report.module.counts.compared);
+      "  {} samples against {}{}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
+      report.harness.samples, report.road,
+      report.query == "on" ? fmt::format(" and {}", kRoadQuery) : "", report.harness.moved_samples,
+      report.freezes, static_cast<double>(report.duration_ms) / 1000,
+      report.module.counts.compared);
   if (report.mutation != "none")
     text += fmt::format("  mutation {}: the module predicts wrongly on purpose\n", report.mutation);
   return text;
@@ -276,6 +281,38 @@ std::string stats_text(const svma_stats& stats) {
              stats.vmas, size_text(stats.memory), size_text(stats.memory_cap), stats.pool_free,
              stats.pool_empty, stats.canary_failures) +
          operations_table(counts);
+}
+
+std::string shape_text(const svma_shape& shape) {
+  const svma_tree_shape sides[] = {shape.shadow, shape.live};
+  std::string text = fmt::format("  {:<28}{:>16}{:>16}\n", "", "shadow", "kernel");
+  const auto row = [&](const char* name, auto value_of) {
+    text += fmt::format("  {:<28}{:>16}{:>16}\n", name, value_of(sides[0]), value_of(sides[1]));
+  };
+  const auto per_vma = [](const svma_tree_shape& side, uint64_t sum) {
+    return side.vmas ? fmt::format("{:.2f}", static_cast<double>(sum) / side.vmas) : "-";
+  };
+  row("tree", [](const auto& side) { return tree_kind_name(side.kind); });
+  row("VMAs", [](const auto& side) { return std::to_string(side.vmas); });
+  row("height", [](const auto& side) { return std::to_string(side.height); });
+  row("nodes per lookup, average", [&](const auto& side) { return per_vma(side, side.visited); });
+  row("nodes per lookup, most", [](const auto& side) { return std::to_string(side.height); });
+  row("bytes", [](const auto& side) { return std::to_string(side.bytes); });
+  row("bytes per VMA", [&](const auto& side) { return per_vma(side, side.bytes); });
+  if (shape.length)
+    text += fmt::format("  search of {}: {} nodes of the shadow, found {}\n",
+                        size_text(shape.length), shape.search_visited,
+                        shape.found ? fmt::format("{:x}", shape.found) : "nothing");
+  if (shape.live.levels)
+    text += fmt::format("  {:<8}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "level", "nodes", "slots",
+                        "used", "free", "empty");
+  for (uint32_t i = 0; i < std::min<uint32_t>(shape.live.levels, SVMA_TREE_LEVELS); ++i) {
+    const svma_tree_level& level = shape.live.level[i];
+    text += fmt::format("  {:<8}{:>10}{:>10}{:>10}{:>10}{:>10}\n", i + 1, level.nodes, level.slots,
+                        level.used, level.slots - level.used, level.empty);
+  }
+  if (shape.live.truncated) text += "  truncated: not all of the kernel's tree was counted\n";
+  return text;
 }
 
 std::string facts_text(const svma_facts& facts) {

@@ -49,6 +49,9 @@ std::string stats_text(const svma_stats& stats);
 // One line per kind of fact that occurred, with a heading.
 std::string facts_text(const svma_facts& facts);
 
+// Both trees of one process side by side, and the levels of a maple tree.
+std::string shape_text(const svma_shape& shape);
+
 std::string probes_text(std::span<const svma_probe> probes);
 std::string semantics_text(std::span<const svma_semantic> choices);
 

@@ -6,12 +6,13 @@
 namespace svma {
 
 /*
- *   snapshot: seq S1     status     smaps     BPF iterator     moment_of_pid: seq S2
+ *   snapshot: seq S1     status     smaps     query     BPF iterator     moment_of_pid: seq S2
  *
  * S1 == S2, same mm, both times clean: no operation was applied to the shadow in between. The
- * iterator comes last because it takes the mmap_lock. status reads without any lock, so it may see
- * the middle of an operation; the iterator waits until that operation is over, and by then the
- * module has applied it and S2 tells.
+ * iterator comes last because it takes the mmap_lock. status reads without any lock, and
+ * PROCMAP_QUERY, in v7.3, under that of a single VMA, so they may see the middle of an operation;
+ * the iterator waits until that operation is over, and by then the module has applied it and S2
+ * tells.
  */
 Sample Sampler::sample(uint64_t mm_id, pid_t pid, const Depth& depth) {
   Sample sample;
@@ -25,6 +26,9 @@ Sample Sampler::sample(uint64_t mm_id, pid_t pid, const Depth& depth) {
 
   auto status = depth.status ? proc_.status(pid) : std::nullopt;
   auto smaps = depth.smaps ? proc_.smaps(pid) : std::nullopt;
+  auto addresses = pick_addresses(view->layout, depth.lookups, random_());
+  addresses.insert(addresses.end(), depth.again.begin(), depth.again.end());
+  Queried queried = ask(*view, pid, addresses, depth.walk);
   auto live = live_.read(pid);
   if (!live || (depth.status && !status) || (depth.smaps && !smaps)) return sample;
 
@@ -35,13 +39,20 @@ Sample Sampler::sample(uint64_t mm_id, pid_t pid, const Depth& depth) {
   if (smaps) comparison.add(compare_smaps(view->layout, *smaps));
   if (!counts) {
     sample.outcome = Outcome::kMoved;
-    sample.moved = comparison.compared;
+    sample.query.add_moved(queried.comparison.compared + queried.moved);
+    sample.moved = comparison.compared + sample.query.moved;
     return sample;
   }
 
   sample.outcome = Outcome::kCompared;
+  sample.moved = queried.moved;
+  sample.query.add({.compared = queried.comparison.compared,
+                    .equal = queried.comparison.equal,
+                    .divergent = queried.comparison.divergent});
+  sample.query.add_moved(queried.moved);
   sample.comparison = std::move(comparison);
-  add_lookups(sample, *view, *live, depth.lookups);
+  sample.comparison.add(std::move(queried.comparison));
+  add_lookups(sample, *view, *live, addresses);
   sample.mm_cookie = live->mm_cookie;
   sample.layout = std::move(view->layout);
   return sample;
@@ -57,11 +68,31 @@ bool Sampler::unmoved(const ShadowView& view, const LiveView& live, pid_t pid) {
   return live.complete && (first_time || known->second == live.mm_cookie);
 }
 
+// The same addresses asked of the shadow's tree and of PROCMAP_QUERY. What the shadow answers at
+// another moment has moved.
+Sampler::Queried Sampler::ask(const ShadowView& view, pid_t pid,
+                              const std::vector<uint64_t>& addresses, bool walk) {
+  if (!query_.available() || (addresses.empty() && !walk)) return {};
+  const auto live = query_.ask(pid, addresses, walk);
+  if (!live) return {};
+  Queried result;
+  if (live->layout) result.comparison.add(compare_query_walk(view.layout, *live->layout));
+  for (const QueryAnswer& answer : live->answers) {
+    const auto shadow = shadow_.find(view.mm_id, answer.address);
+    if (shadow && shadow->seq == view.seq && shadow->health == SVMA_CLEAN)
+      result.comparison.add(
+          compare_query(answer.address, shadow->lookup, answer.covering, answer.next));
+    else
+      result.moved += 2;
+  }
+  return result;
+}
+
 // The live layout is valid at view.seq, so each lookup that was answered at the same seq can be
 // judged by it.
 void Sampler::add_lookups(Sample& sample, const ShadowView& view, const LiveView& live,
-                          unsigned count) {
-  for (uint64_t address : pick_addresses(live.layout, count, random_())) {
+                          const std::vector<uint64_t>& addresses) {
+  for (uint64_t address : addresses) {
     auto answer = shadow_.find(view.mm_id, address);
     if (!answer) return;
     if (answer->seq != view.seq || answer->health != SVMA_CLEAN)

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <random>
 #include <unordered_map>
+#include <vector>
 
+#include "lib/answers.hpp"
 #include "lib/compare.hpp"
 #include "lib/sources.hpp"
 
@@ -17,7 +19,9 @@ namespace svma {
 struct Depth {
   bool status = false;
   bool smaps = false;
-  unsigned lookups = 0;
+  bool walk = false;              // of PROCMAP_QUERY from VMA to VMA
+  unsigned lookups = 0;           // at addresses worth asking about
+  std::vector<uint64_t> again{};  // and at these
 };
 
 enum class Outcome {
@@ -32,6 +36,7 @@ struct Sample {
   uint64_t seq = 0;
   Comparison comparison;  // of a kCompared sample
   uint64_t moved = 0;     // answers thrown away
+  QuestionCounts query;   // of PROCMAP_QUERY, contained in the two above
   // Of a kCompared sample: which mm, and the shadow's layout.
   uint64_t mm_cookie = 0;
   Layout layout;
@@ -40,8 +45,9 @@ struct Sample {
 // Compares shadow and live side of one mm at one moment.
 class Sampler {
  public:
-  Sampler(ShadowSource& shadow, LiveSource& live, ProcSource& proc, uint64_t random_seed)
-      : shadow_(shadow), live_(live), proc_(proc), random_(random_seed) {}
+  Sampler(ShadowSource& shadow, LiveSource& live, ProcSource& proc, QuerySource& query,
+          uint64_t random_seed)
+      : shadow_(shadow), live_(live), proc_(proc), query_(query), random_(random_seed) {}
 
   // One sample of the mm that `pid` has.
   Sample sample(uint64_t mm_id, pid_t pid, const Depth& depth);
@@ -50,12 +56,21 @@ class Sampler {
   void forget(uint64_t mm_id) { cookies_.erase(mm_id); }
 
  private:
+  // What PROCMAP_QUERY answered: compared, or thrown away.
+  struct Queried {
+    Comparison comparison;
+    uint64_t moved = 0;
+  };
+
   bool unmoved(const ShadowView& view, const LiveView& live, pid_t pid);
-  void add_lookups(Sample& sample, const ShadowView& view, const LiveView& live, unsigned count);
+  void add_lookups(Sample& sample, const ShadowView& view, const LiveView& live,
+                   const std::vector<uint64_t>& addresses);
+  Queried ask(const ShadowView& view, pid_t pid, const std::vector<uint64_t>& addresses, bool walk);
 
   ShadowSource& shadow_;
   LiveSource& live_;
   ProcSource& proc_;
+  QuerySource& query_;
   std::mt19937_64 random_;
   std::unordered_map<uint64_t, uint64_t> cookies_;  // mm_id -> LiveView::mm_cookie
 };

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Who answers the sampler's questions. The real ones are Device, OracleBpf and OracleProc; tests
-// bring their own.
+// Who answers the sampler's questions. The real ones are Device, OracleBpf, OracleProc and
+// OracleQuery; tests bring their own.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "lib/compare.hpp"
 #include "lib/layout.hpp"
@@ -68,6 +70,28 @@ class ProcSource {
   virtual ~ProcSource() = default;
   virtual std::optional<StatusCounters> status(pid_t pid) = 0;
   virtual std::optional<Layout> smaps(pid_t pid) = 0;
+};
+
+// What PROCMAP_QUERY says of one address, asked both ways. Of flags, only what kQueryFlags has.
+struct QueryAnswer {
+  uint64_t address = 0;
+  std::optional<Vma> covering;
+  std::optional<Vma> next;  // the covering one, else the first one behind
+};
+
+struct QueryView {
+  std::vector<QueryAnswer> answers;
+  std::optional<Layout> layout;  // of a walk from VMA to VMA
+};
+
+// The live kernel through PROCMAP_QUERY, where it has that.
+class QuerySource {
+ public:
+  virtual ~QuerySource() = default;
+  virtual bool available() const = 0;
+  // nullopt: the process has no address space (any more). REQUIRES: available().
+  virtual std::optional<QueryView> ask(pid_t pid, std::span<const uint64_t> addresses,
+                                       bool walk) = 0;
 };
 
 }  // namespace svma

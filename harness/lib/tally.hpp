@@ -96,6 +96,8 @@ struct CheckReport {
   Tally harness;                 // questions included
   std::string road;              // how the live layout was read
   std::string stream;            // "on", "off" or why it is not available
+  std::string query;             // PROCMAP_QUERY: "on" or why it is absent
+  QuestionCounts queries;        // its answers
   QuestionTally questions{};     // single answers of the live kernel
   uint64_t dropped_answers = 0;  // that were lost before anybody saw them
   uint64_t missed_sections = 0;  // AnswerStream::missed_sections()

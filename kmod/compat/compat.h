@@ -12,6 +12,7 @@
 
 struct anon_vma_name;
 struct mempolicy;
+struct svma_tree_shape;
 
 /*
  * The kernels there is a column for. SVMA_ON(a, b, c, d) is what the column of this kernel says; the others are not
@@ -56,6 +57,17 @@ unsigned long svma_lowest_brk(const struct mm_struct *mm);
 
 /* Whether the kernel keeps its VMAs in a red-black tree; see svma_os_live_tree(). */
 bool svma_has_live_tree(void);
+
+/* What a VMA of v5.10 has for tree and list: vm_rb, rb_subtree_gap, vm_next, vm_prev. */
+#define SVMA_RB_BYTES (sizeof(struct rb_node) + sizeof(unsigned long) + 2 * sizeof(void *))
+
+/**
+ * svma_live_tree_shape - how deep the kernel's own tree of VMAs is
+ *
+ * Context: mmap_lock held at least for reading. May sleep.
+ */
+void svma_live_tree_shape(struct mm_struct *mm, struct svma_tree_shape *out);
+
 /* How many bytes below the new mapping a search for free space keeps unmapped. */
 unsigned long svma_search_start_gap(const struct vm_unmapped_area_info *info);
 

@@ -3,6 +3,7 @@
 #include "svma.h"
 
 #include <linux/capability.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -95,6 +96,7 @@ int svma_untrack_id(struct svma_session *session, u64 id)
 
 static struct svma_tracked *get_by(u64 id, pid_t pid)
 {
+	svma_watch_now();
 	return id ? svma_tracked_get(id) : svma_tracked_of_pid(pid);
 }
 
@@ -186,6 +188,7 @@ static int do_list(struct svma_session *session, struct svma_list *arg)
 	ids = kvcalloc(room + 1, sizeof(*ids), GFP_KERNEL);
 	if (!ids)
 		return -ENOMEM;
+	svma_watch_now();
 	spin_lock(&session->lock);
 	session->events = 0;
 	spin_unlock(&session->lock);
@@ -315,6 +318,7 @@ static int do_gap(struct svma_session *session, struct svma_gap *arg)
 		.topdown = arg->flags & SVMA_GAP_TOPDOWN,
 	};
 	struct svma_tracked *t;
+	svma_u32 visited;
 	svma_u64 result;
 	int err;
 
@@ -330,7 +334,7 @@ static int do_gap(struct svma_session *session, struct svma_gap *arg)
 	arg->mm_id = t->id;
 	arg->seq = t->seq;
 	arg->health = reported_health(t);
-	err = svma_core_gap(t->shadow, &query, &result);
+	err = svma_core_gap(t->shadow, &query, &result, &visited);
 	spin_unlock(&t->lock);
 	svma_tracked_put(t);
 	arg->error = err ? ENOMEM : 0;
@@ -402,6 +406,110 @@ static int do_structure(struct svma_session *session, struct svma_structure *arg
 	copy_corner(&session->observed_corner, arg->observed);
 	spin_unlock(&session->lock);
 	return 0;
+}
+
+/* VMAs looked at under the lock of a shadow in one go. */
+#define SVMA_CHUNK_SHAPE 1024u
+
+/* The target is never made to wait for us. */
+static int read_lock_patiently(struct mm_struct *mm)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
+
+	while (!mmap_read_trylock(mm)) {
+		if (time_after(jiffies, end))
+			return -EBUSY;
+		if (signal_pending(current))
+			return -EINTR;
+		usleep_range(100, 1000);
+	}
+	return 0;
+}
+
+/* With the mmap_lock nothing changes the shadow's tree between two pieces but a resync, which is a new tree. */
+static int shadow_shape(struct svma_tracked *t, struct svma_tree_shape *out)
+{
+	struct svma_core_shape shape = {};
+	u64 resyncs, from = 0;
+	int more = 1;
+
+	spin_lock(&t->lock);
+	resyncs = t->counts.resyncs;
+	while (more && t->health != SVMA_GONE && t->counts.resyncs == resyncs) {
+		more = svma_core_tree_shape(t->shadow, &from, SVMA_CHUNK_SHAPE, &shape);
+		spin_unlock(&t->lock);
+		cond_resched();
+		spin_lock(&t->lock);
+	}
+	spin_unlock(&t->lock);
+	memset(out, 0, sizeof(*out));
+	out->kind = SVMA_TREE_RED_BLACK;
+	out->height = shape.height;
+	out->vmas = shape.vmas;
+	out->visited = shape.visited;
+	out->bytes = (u64)shape.vmas * SVMA_RB_BYTES;
+	return more ? -EBUSY : 0;
+}
+
+/* A search as a plain mmap() makes it first, see svma_live_limits(). */
+static void shape_search(struct svma_tracked *t, struct svma_shape *arg)
+{
+	struct svma_limits limits = {};
+	struct svma_gap_query query = {
+		.length = arg->length,
+		.min_addr = svma_mmap_min_addr(),
+	};
+	svma_u64 found = 0;
+
+	svma_live_limits(t->mm, personality_of(t->pid), &limits);
+	query.low_limit = limits.low_limit;
+	query.high_limit = limits.high_limit;
+	query.topdown = limits.topdown;
+	spin_lock(&t->lock);
+	svma_core_gap(t->shadow, &query, &found, &arg->search_visited);
+	spin_unlock(&t->lock);
+	arg->found = found;
+}
+
+static int shape_locked(struct svma_tracked *t, struct svma_shape *arg)
+{
+	int err;
+
+	spin_lock(&t->lock);
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	spin_unlock(&t->lock);
+	arg->map_count = t->mm->map_count;
+	arg->found = 0;
+	arg->search_visited = 0;
+	svma_live_tree_shape(t->mm, &arg->live);
+	err = shadow_shape(t, &arg->shadow);
+	if (!err && arg->length)
+		shape_search(t, arg);
+	return err;
+}
+
+static int do_shape(struct svma_session *session, struct svma_shape *arg)
+{
+	struct svma_tracked *t;
+	int err = -ESRCH;
+
+	if (arg->flags || !PAGE_ALIGNED(arg->length) || arg->length > TASK_SIZE_MAX)
+		return -EINVAL;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t)
+		return -ENOENT;
+	arg->mm_id = t->id;
+	if (mmget_not_zero(t->mm)) {
+		err = read_lock_patiently(t->mm);
+		if (!err) {
+			err = shape_locked(t, arg);
+			mmap_read_unlock(t->mm);
+		}
+		mmput(t->mm);
+	}
+	svma_tracked_put(t);
+	return err;
 }
 
 static int do_rmap(struct svma_session *session, struct svma_rmap_stats *arg)
@@ -517,7 +625,7 @@ static int do_stats(struct svma_session *session, struct svma_stats *arg)
 	arg->memory_cap = svma_memory_cap();
 	arg->pool_free = svma_vma_pool.nr_free;
 	arg->pool_empty = svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty;
-	arg->canary_failures = svma_canary_failures;
+	arg->canary_failures = atomic64_read(&svma_canary_failures);
 	return 0;
 }
 
@@ -658,6 +766,7 @@ union svma_argument {
 	struct svma_limits limits;
 	struct svma_semantic semantic;
 	struct svma_structure structure;
+	struct svma_shape shape;
 	struct svma_rmap_stats rmap;
 };
 
@@ -698,6 +807,8 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_limits(session, &arg->limits);
 	case _IOC_NR(SVMA_IOC_STRUCTURE):
 		return do_structure(session, &arg->structure);
+	case _IOC_NR(SVMA_IOC_SHAPE):
+		return do_shape(session, &arg->shape);
 	case _IOC_NR(SVMA_IOC_RMAP):
 		return do_rmap(session, &arg->rmap);
 	case _IOC_NR(SVMA_IOC_SEMANTIC):
@@ -720,6 +831,7 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		[_IOC_NR(SVMA_IOC_LIMITS)] = SVMA_IOC_LIMITS,
 		[_IOC_NR(SVMA_IOC_SEMANTIC)] = SVMA_IOC_SEMANTIC,
 		[_IOC_NR(SVMA_IOC_STRUCTURE)] = SVMA_IOC_STRUCTURE,
+		[_IOC_NR(SVMA_IOC_SHAPE)] = SVMA_IOC_SHAPE,
 		[_IOC_NR(SVMA_IOC_RMAP)] = SVMA_IOC_RMAP,
 	};
 	struct svma_session *session = file->private_data;

@@ -363,7 +363,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "vmas %lu\npool_free %lu\npool_empty %lu\ncanary_failures %llu\n",
 		   svma_vma_pool.nr_total - svma_vma_pool.nr_free, svma_vma_pool.nr_free,
 		   svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty,
-		   svma_canary_failures);
+		   (u64)atomic64_read(&svma_canary_failures));
 	show_counts(m, &all);
 	return 0;
 }

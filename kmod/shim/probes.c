@@ -2,6 +2,8 @@
 /* Arming, disarming and counting of the probe table. The table itself is in handlers.c. */
 #include "svma.h"
 
+#define SVMA_MAX_PROBES 64
+
 /* Functions run with mmap_lock held for writing, so instances are limited by mms, not by threads. */
 #define SVMA_MAXACTIVE 512
 
@@ -26,17 +28,6 @@ static int arm(struct svma_probe_entry *entry)
 	return err;
 }
 
-static void disarm(struct svma_probe_entry *entry)
-{
-	if (!entry->armed)
-		return;
-	if (entry->entry || entry->ret)
-		unregister_kretprobe(&entry->rp);
-	else
-		unregister_kprobe(&entry->kp);
-	entry->armed = false;
-}
-
 void svma_probes_init(void)
 {
 	unsigned int i, kept = 0;
@@ -52,6 +43,9 @@ int svma_probes_arm(void)
 {
 	unsigned int i;
 	int err;
+
+	if (WARN_ON(svma_nr_probes > SVMA_MAX_PROBES))
+		return -E2BIG;
 
 	for (i = 0; i < svma_nr_probes; i++) {
 		struct svma_probe_entry *entry = &svma_probe_table[i];
@@ -71,12 +65,26 @@ int svma_probes_arm(void)
 	return 0;
 }
 
+/* All of a kind at once: the kernel waits for those that are running, and that once, not for each. */
 void svma_probes_disarm(void)
 {
-	unsigned int i;
+	static struct kprobe *kprobes[SVMA_MAX_PROBES];
+	static struct kretprobe *kretprobes[SVMA_MAX_PROBES];
+	unsigned int i, nr_kprobes = 0, nr_kretprobes = 0;
 
-	for (i = 0; i < svma_nr_probes; i++)
-		disarm(&svma_probe_table[i]);
+	for (i = 0; i < svma_nr_probes; i++) {
+		struct svma_probe_entry *entry = &svma_probe_table[i];
+
+		if (!entry->armed)
+			continue;
+		if (entry->entry || entry->ret)
+			kretprobes[nr_kretprobes++] = &entry->rp;
+		else
+			kprobes[nr_kprobes++] = &entry->kp;
+		entry->armed = false;
+	}
+	unregister_kretprobes(kretprobes, nr_kretprobes);
+	unregister_kprobes(kprobes, nr_kprobes);
 }
 
 u64 svma_probe_missed(const struct svma_probe_entry *entry)

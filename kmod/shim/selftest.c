@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Are the probes alive? A private function that does nothing is probed at entry and at return; when a call
- * of it goes unnoticed, kprobes were disarmed behind our back (kprobes/enabled, ftrace_enabled), which no
+ * Are the probes alive? Private functions that do nothing are probed at entry and at return; when a call
+ * of one goes unnoticed, kprobes were disarmed behind our back (kprobes/enabled, ftrace_enabled), which no
  * counter of missed probes shows.
+ *
+ * Probes come in two kinds, and ftrace_enabled silences one alone: a function that calls __fentry__ is probed
+ * through ftrace, any other (what a kernel declares inline is such a one, even when it is not inlined) by a
+ * breakpoint. So there is a canary of each kind.
  */
 #include "svma.h"
 
-u64 svma_canary_failures;
-
-static atomic_t entries;
-static atomic_t returns;
-static bool armed;
+atomic64_t svma_canary_failures;
 
 /* Neither inlined nor cloned nor optimised away. */
 noinline int svma_canary(int x);
@@ -20,62 +20,112 @@ noinline int svma_canary(int x)
 	return x + 1;
 }
 
+/* Without __fentry__. */
+noinline notrace int svma_canary_notrace(int x);
+noinline notrace int svma_canary_notrace(int x)
+{
+	barrier();
+	return x + 2;
+}
+
+/**
+ * struct canary - a private function and its probes
+ * @entries: how often the probe at its entry fired
+ * @returns: the one at its return
+ */
+struct canary {
+	int (*call)(int x);
+	struct kprobe entry;
+	struct kretprobe ret;
+	atomic_t entries;
+	atomic_t returns;
+	bool armed;
+};
+
 static int on_canary(struct kprobe *kp, struct pt_regs *regs)
 {
-	atomic_inc(&entries);
+	atomic_inc(&container_of(kp, struct canary, entry)->entries);
 	return 0;
 }
 
 static int on_canary_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	atomic_inc(&returns);
+	atomic_inc(&container_of(svma_kretprobe_of(ri), struct canary, ret)->returns);
 	return 0;
 }
 
-static struct kprobe entry_probe = {
-	.symbol_name = "svma:svma_canary",
-	.pre_handler = on_canary,
+#define CANARY(function)						\
+	{								\
+		.call = function,					\
+		.entry.symbol_name = "svma:" #function,			\
+		.entry.pre_handler = on_canary,				\
+		.ret.kp.symbol_name = "svma:" #function,		\
+		.ret.handler = on_canary_return,			\
+		.ret.maxactive = 64,					\
+	}
+
+static struct canary canaries[] = {
+	CANARY(svma_canary),
+	CANARY(svma_canary_notrace),
 };
 
-static struct kretprobe return_probe = {
-	.kp.symbol_name = "svma:svma_canary",
-	.handler = on_canary_return,
-	.maxactive = 64,
-};
-
-int svma_canary_arm(void)
+static int arm(struct canary *canary)
 {
-	int err = register_kprobe(&entry_probe);
+	int err = register_kprobe(&canary->entry);
 
 	if (err)
 		return err;
-	err = register_kretprobe(&return_probe);
+	err = register_kretprobe(&canary->ret);
 	if (err) {
-		unregister_kprobe(&entry_probe);
+		unregister_kprobe(&canary->entry);
 		return err;
 	}
-	armed = true;
+	canary->armed = true;
 	return 0;
+}
+
+int svma_canary_arm(void)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(canaries) && !err; i++)
+		err = arm(&canaries[i]);
+	if (err)
+		svma_canary_disarm();
+	return err;
 }
 
 void svma_canary_disarm(void)
 {
-	if (!armed)
-		return;
-	unregister_kretprobe(&return_probe);
-	unregister_kprobe(&entry_probe);
-	armed = false;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(canaries); i++) {
+		if (!canaries[i].armed)
+			continue;
+		unregister_kretprobe(&canaries[i].ret);
+		unregister_kprobe(&canaries[i].entry);
+		canaries[i].armed = false;
+	}
+}
+
+static bool sings(struct canary *canary)
+{
+	const int entries = atomic_read(&canary->entries);
+	const int returns = atomic_read(&canary->returns);
+
+	canary->call(entries);
+	return atomic_read(&canary->entries) != entries && atomic_read(&canary->returns) != returns;
 }
 
 bool svma_canary_sings(void)
 {
-	int entry = atomic_read(&entries);
-	int ret = atomic_read(&returns);
-	bool fired;
+	unsigned int i;
+	bool all = true;
 
-	svma_canary(entry);
-	fired = atomic_read(&entries) != entry && atomic_read(&returns) != ret;
-	if (!fired)
-		svma_canary_failures++;
-	return fired;
+	for (i = 0; i < ARRAY_SIZE(canaries); i++)
+		all &= sings(&canaries[i]);
+	if (!all)
+		atomic64_inc(&svma_canary_failures);
+	return all;
 }

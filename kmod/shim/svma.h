@@ -283,6 +283,9 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
 
 /* --- tracked.c: the table ------------------------------------------------------------------------ */
 
+/* Milliseconds for which whoever needs the mmap_lock of a target tries to get it before giving up for now. */
+#define SVMA_LOCK_PATIENCE 2000
+
 /* Stacks that may grow at the same time; more are too much to keep track of. */
 #define SVMA_MAX_GROWN 8
 
@@ -465,11 +468,17 @@ u64 svma_probes_missed(void);
 
 int svma_canary_arm(void);
 void svma_canary_disarm(void);
-/* Calls the private function; false when its probes did not fire. Process context. */
+/* Calls a private function of each kind; false when the probes of one did not fire. Process context. */
 bool svma_canary_sings(void);
-extern u64 svma_canary_failures;
+extern atomic64_t svma_canary_failures;
 
 /* --- worker.c: what handlers may not do ---------------------------------------------------------- */
+
+/*
+ * Nobody is told that a shadow is clean when the probes went silent since the worker last looked. Before a question;
+ * takes svma_admin.
+ */
+void svma_watch_now(void);
 
 int svma_worker_start(void);
 void svma_worker_stop(void);

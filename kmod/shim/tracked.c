@@ -9,9 +9,6 @@
 
 #define SVMA_HASH_BITS 10
 
-/* Milliseconds for which an attach or a resync asks for mmap_lock before it gives up for now. */
-#define SVMA_LOCK_PATIENCE 2000
-
 static DEFINE_HASHTABLE(table, SVMA_HASH_BITS);
 static LIST_HEAD(dead); /* svma_table_lock; retired, not buried */
 

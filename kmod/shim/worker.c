@@ -77,14 +77,27 @@ static void watch_probes(void)
 
 	if (!svma_canary_sings()) {
 		if (!disarmed)
-			pr_warn("kprobes are disarmed; shadows are suspect until they are armed again\n");
-		disarmed = true;
+			pr_warn("probes went silent; shadows are suspect until they fire again\n");
+		WRITE_ONCE(disarmed, true);
 		suspect_all(1);
 	} else if (missed != missed_before || disarmed) {
-		disarmed = false;
+		WRITE_ONCE(disarmed, false);
 		suspect_all(missed - missed_before);
 	}
 	missed_before = missed;
+}
+
+void svma_watch_now(void)
+{
+	if (svma_canary_sings())
+		return;
+	if (READ_ONCE(disarmed)) {
+		suspect_all(0); /* one that was attached since */
+		return;
+	}
+	mutex_lock(&svma_admin);
+	watch_probes();
+	mutex_unlock(&svma_admin);
 }
 
 static void resync_suspects(void)

@@ -1053,7 +1053,8 @@ class Chaos : public test::KernelProbes {
     query.align_offset = draw_number();
     query.topdown = static_cast<u32>(bytes_.below(2));
     svma_u64 found = 0;
-    (void)svma_core_gap(shadow, &query, &found);
+    u32 visited = 0;
+    (void)svma_core_gap(shadow, &query, &found, &visited);
     (void)svma_core_survey(shadow);
   }
 

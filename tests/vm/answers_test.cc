@@ -2,7 +2,9 @@
 //
 // svma check on a program whose every step is known: the live kernel's answers to single questions
 // must be seen, and must equal the shadow's.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -61,6 +63,31 @@ std::string CheckProgram(const std::string& options) {
   return CheckCommand(std::string(self) + " --known-program", options);
 }
 
+// Whether the kernel answers PROCMAP_QUERY, asked here with the whole structure that v6.11 has.
+bool KernelHasQuery() {
+  uint64_t words[13] = {sizeof(words), 0x10 /* or the next VMA */};
+  const int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  const int error = ioctl(maps, _IOC(_IOC_READ | _IOC_WRITE, 'f', 17, sizeof(words)), words);
+  close(maps);
+  return error == 0 && words[3] > words[2];
+}
+
+void ExpectQueried(const std::string& json) {
+  const auto number = [&](const char* name) {
+    return Number(json, {"oracles", "procmap_query", name});
+  };
+  const bool on = json.find("\"procmap_query\": {\n      \"state\": \"on\"") != std::string::npos;
+  EXPECT_EQ(on, KernelHasQuery());
+  EXPECT_EQ(json.find("\"PROCMAP_QUERY\"") != std::string::npos, on);
+  printf("PROCMAP_QUERY: %ld equal, %ld moved\n", number("equal"), number("moved"));
+  EXPECT_EQ(number("divergent"), 0);
+  EXPECT_EQ(number("compared"), number("equal") + number("moved"));
+  if (on)
+    EXPECT_GT(number("equal"), 100);
+  else
+    EXPECT_EQ(number("compared"), 0);
+}
+
 TEST(Answers, KnownProgram_EachQuestionComparedNoneDivergent) {
   const std::string json = CheckProgram("--interval 10");
   EXPECT_EQ(Number(json, {"divergent"}), 0);
@@ -73,6 +100,7 @@ TEST(Answers, KnownProgram_EachQuestionComparedNoneDivergent) {
     EXPECT_EQ(Number(json, {"questions", question, "compared"}), equal + moved) << question;
   }
   EXPECT_EQ(Number(json, {"questions", "dropped"}), 0);
+  ExpectQueried(json);
 }
 
 TEST(Answers, NoStream_NothingIsAsked) {

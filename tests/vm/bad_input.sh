@@ -43,6 +43,9 @@ expect Journal_MmUnknown "mm 999999: no journal" svma journal --mm 999999
 expect Journal_NoProcess "give a process" svma journal
 expect Journal_FileNotWritable "cannot be written" svma check --journal /no/such/dir/x -- true
 expect Tree_KernelThread "kernel thread" svma tree 2
+expect Stat_StructureOfNobody "requires --pid" svma stat --structure
+expect Stat_StructureNoProcess "no such process" svma stat --structure -p 99999
+expect Stat_LengthNoPages "whole pages" svma stat --structure -p $$ --len 5
 expect Pid_NotANumber "see svma --help" svma maps abc
 expect Pid_Negative "see svma --help" svma maps -- -5
 

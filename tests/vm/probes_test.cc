@@ -11,7 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <compare>
+#include <functional>
 #include <map>
+#include <set>
+#include <sstream>
+#include <string>
 
 #include "tracee.hpp"
 
@@ -19,6 +25,7 @@ namespace guest {
 namespace {
 
 const char kSwitch[] = "/sys/kernel/debug/kprobes/enabled";
+const char kFtrace[] = "/proc/sys/kernel/ftrace_enabled";
 
 class Probes : public Tracee {
  protected:
@@ -97,24 +104,154 @@ TEST_F(Probes, Table_Debugfs_SaysTheSame) {
   }
 }
 
-TEST_F(Probes, Disarmed_SuspectThenResyncedWhenArmed) {
-  uint64_t failures = device_.Stats(SVMA_STATS_MODULE).canary_failures;
+// The kinds of kprobes that are silenced separately: through ftrace, or by a breakpoint, which may
+// have become a jump; each at entry ('k') or at return ('r').
+struct Kind {
+  bool ftrace;
+  char type;
+  auto operator<=>(const Kind&) const = default;
+};
+
+// What /sys/kernel/debug/kprobes/list says of the probes at functions that `wanted` picks.
+std::set<Kind> KindsOf(const std::function<bool(const std::string& symbol)>& wanted) {
+  std::set<Kind> kinds;
+  std::istringstream lines(ReadFile("/sys/kernel/debug/kprobes/list"));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string address, type, place;
+    words >> address >> type >> place;
+    if (!wanted(place.substr(0, place.find('+')))) continue;
+    kinds.insert({line.find("[FTRACE]") != std::string::npos, type[0]});
+  }
+  return kinds;
+}
+
+TEST_F(Probes, Canaries_OneOfEachKindInTheTable) {
+  std::set<std::string> table;
+  for (const svma_probe& probe : device_.Probes()) table.insert(probe.symbol);
+  const auto canaries =
+      KindsOf([](const std::string& symbol) { return symbol.starts_with("svma_canary"); });
+  const auto used = KindsOf([&](const std::string& symbol) { return table.contains(symbol); });
+  EXPECT_GE(used.size(), 2u);
+  for (const Kind& kind : used)
+    EXPECT_TRUE(canaries.contains(kind)) << (kind.ftrace ? "ftrace " : "breakpoint ") << kind.type;
+}
+
+// Probes that go silent without a word: nothing is counted as missed by kprobes itself.
+class Silenced : public Probes {
+ protected:
+  void TearDown() override {
+    WriteFile(kFtrace, "1");
+    Probes::TearDown();
+  }
+
+  // Calls whose own probe is of the one kind, and whose steps are of the other.
+  void MixedCalls() {
+    const int64_t end = puppet_.Syscall(SYS_brk, {0}).value;
+    puppet_.Syscall(SYS_brk, {static_cast<uint64_t>(end) + 16 * kPage});
+    puppet_.Syscall(SYS_brk, {static_cast<uint64_t>(end)});
+    puppet_.Syscall(SYS_mremap, {At(40), 2 * kPage, kPage, 0, 0});
+    puppet_.Syscall(SYS_mremap, {At(40), kPage, 2 * kPage, 0, 0});
+  }
+  void Unseen() {
+    puppet_.Syscall(SYS_mmap, {At(0), 4 * kPage, PROT_READ,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0});
+    puppet_.Syscall(SYS_munmap, {At(1), kPage});
+  }
+  uint64_t Hits(const std::string& symbol) {
+    for (const svma_probe& probe : device_.Probes())
+      if (probe.symbol == symbol) return probe.hits;
+    return 0;
+  }
+  uint64_t Failures() { return device_.Stats(SVMA_STATS_MODULE).canary_failures; }
+
+  // `path` has been written to.
+  void ExpectNoticedAndResynced(const char* path) {
+    const uint64_t failures = Failures();
+    EXPECT_EQ(Mm().health, static_cast<uint32_t>(SVMA_SUSPECT));  // to whoever asks, at once
+    Unseen();
+    MixedCalls();
+    // The worker looks every 100 ms, so it has looked by the end.
+    EXPECT_FALSE(WaitFor([&] { return Mm().health != SVMA_SUSPECT; }, 500));
+    EXPECT_GT(Failures(), failures);
+    EXPECT_NE(Difference(device_.Snapshot(id_), ProcMaps(puppet_.pid())), "");
+    EXPECT_EQ(WriteFile(path, "1"), 0);
+    EXPECT_TRUE(WaitFor([&] { return Mm().health == SVMA_CLEAN; }, 2000));
+    EXPECT_GE(Mm().counts.resyncs, 1u);
+    EXPECT_GE(device_.Stats(0).counts.missed, 1u);
+    for (const svma_probe& probe : device_.Probes()) EXPECT_EQ(probe.missed, 0u) << probe.symbol;
+    Check("resync");
+    Map(8, 4);
+    Protect(9, 1, PROT_READ);
+    Unmap(0, 16);
+  }
+};
+
+TEST_F(Silenced, Kprobes_SuspectThenResyncedWhenArmed) {
+  Map(40, 2);
   ASSERT_EQ(WriteFile(kSwitch, "0"), 0);
-  EXPECT_TRUE(WaitFor([&] { return Mm().health != SVMA_CLEAN; }, 1000));
-  EXPECT_EQ(Mm().health, static_cast<uint32_t>(SVMA_SUSPECT));
-  // Unseen.
-  puppet_.Syscall(SYS_mmap, {At(0), 4 * kPage, PROT_READ,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0});
-  puppet_.Syscall(SYS_munmap, {At(1), kPage});
-  EXPECT_GT(device_.Stats(SVMA_STATS_MODULE).canary_failures, failures);
-  ASSERT_EQ(WriteFile(kSwitch, "1"), 0);
-  EXPECT_TRUE(WaitFor([&] { return Mm().health == SVMA_CLEAN; }, 2000));
-  EXPECT_GE(Mm().counts.resyncs, 1u);
-  EXPECT_GE(device_.Stats(0).counts.missed, 1u);
-  Check("resync");
-  Map(8, 4);
-  Protect(9, 1, PROT_READ);
-  Unmap(0, 16);
+  ExpectNoticedAndResynced(kSwitch);
+}
+
+// v7.3 refuses to disable ftrace (kernel/trace/ftrace.c ftrace_enable_sysctl()).
+TEST_F(Silenced, Ftrace_SuspectThenResyncedWhenEnabled) {
+  Map(40, 2);
+  const int error = WriteFile(kFtrace, "0");
+  if (error == EOPNOTSUPP) {
+    const uint64_t failures = Failures();
+    Map(8, 4);
+    Protect(9, 1, PROT_READ);
+    EXPECT_FALSE(WaitFor([&] { return Mm().health != SVMA_CLEAN; }, 500));
+    EXPECT_EQ(Failures(), failures);
+    return;
+  }
+  ASSERT_EQ(error, 0);
+  ExpectNoticedAndResynced(kFtrace);
+}
+
+// The calls' own probes still fire, and see no steps.
+TEST_F(Silenced, FtraceBeforeItIsNoticed_NoFalseDivergence) {
+  Map(40, 2);
+  for (int i = 0; i < 20; i++) {
+    if (WriteFile(kFtrace, "0") == EOPNOTSUPP) return;
+    const uint64_t seen = Hits("__do_sys_brk");
+    MixedCalls();
+    EXPECT_GE(Hits("__do_sys_brk"), seen + 3);
+    EXPECT_EQ(Mm().health, static_cast<uint32_t>(SVMA_SUSPECT));
+    ASSERT_EQ(WriteFile(kFtrace, "1"), 0);
+    EXPECT_TRUE(WaitFor([&] { return Mm().health == SVMA_CLEAN; }, 2000));
+    Check("resync");
+  }
+}
+
+// A check during which that happens must not pass.
+TEST_F(Silenced, Ftrace_CheckFails) {
+  // Without the stream of answers, whose probes would not let v5.10 disable ftrace.
+  const char command[] =
+      "/opt/svma/bin/svma check --no-stream -- sleep 3 >/tmp/silenced.log 2>&1; "
+      "echo $? >/tmp/silenced";
+  unlink("/tmp/silenced");
+  const pid_t pid = Spawn({"bash", "-c", command});
+  EXPECT_TRUE(WaitFor([&] { return device_.List(0).size() == 2; }, 10000));
+  const int error = WriteFile(kFtrace, "0");
+  if (error == EOPNOTSUPP) {
+    Reap(pid);
+    EXPECT_EQ(ReadFile("/tmp/silenced"), "0\n") << ReadFile("/tmp/silenced.log");
+    return;
+  }
+  EXPECT_EQ(error, 0);
+  EXPECT_FALSE(WaitFor([&] { return Mm().health != SVMA_SUSPECT; }, 500));
+  EXPECT_EQ(WriteFile(kFtrace, "1"), 0);
+  Reap(pid);
+  // On a slow machine it may not have come to compare anything before, and says so.
+  const std::string log = ReadFile("/tmp/silenced.log");
+  const bool compared = log.find("nothing was compared") == std::string::npos;
+  EXPECT_EQ(ReadFile("/tmp/silenced"), compared ? "1\n" : "2\n") << log;
+  if (compared) {
+    EXPECT_NE(log.find("probe hits were missed"), std::string::npos) << log;
+  }
+  // What was lost is no fault of the kernel's.
+  EXPECT_EQ(log.find("divergence:"), std::string::npos) << log;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "replay/shadow_vma.hpp"
 #include "rmap/rmap_vma.hpp"
 #include "vma/merge.hpp"
+#include "vma/tree_shape.hpp"
 #include "vma/verify.hpp"
 
 // Always last.
@@ -274,16 +275,28 @@ int svma_core_find_prev(const svma_shadow* shadow, svma_u64 addr, svma_node* out
   return 0;
 }
 
-int svma_core_gap(const svma_shadow* shadow, const svma_gap_query* query, svma_u64* result) {
+int svma_core_gap(const svma_shadow* shadow, const svma_gap_query* query, svma_u64* result,
+                  svma_u32* visited) {
+  *visited = 0;
   const svma::UnmappedAreaInfo info{.length = query->length,
                                     .low_limit = VirtAddr(query->low_limit),
                                     .high_limit = VirtAddr(query->high_limit),
                                     .align_mask = query->align_mask,
-                                    .align_offset = query->align_offset};
+                                    .align_offset = query->align_offset,
+                                    .visited = visited};
   const svma::Result<VirtAddr> found =
       shadow->unmapped_area(info, query->topdown != 0, query->min_addr);
   *result = found.ok() ? found->value() : 0;
   return found.err();
+}
+
+int svma_core_tree_shape(const svma_shadow* shadow, svma_u64* from, svma_u32 limit,
+                         svma_core_shape* shape) {
+  svma::TreeShape sum{shape->vmas, shape->height, shape->visited};
+  const Vma* const next = svma::add_shape(shadow->space(), VirtAddr(*from), limit, sum);
+  *shape = {sum.vmas, sum.height, sum.visited};
+  if (next != nullptr) *from = next->vm_start.value();
+  return next != nullptr;
 }
 
 void svma_core_why(const svma_shadow* shadow, svma_u64 addr, svma_merge_report* out) {

@@ -660,9 +660,32 @@ int svma_core_find_prev(const struct svma_shadow *shadow, svma_u64 addr, struct 
 
 /**
  * svma_core_gap - unmapped_area or unmapped_area_topdown on the shadow
+ * @visited: out: nodes that the search looked at
  * Return: 0, or -ENOMEM when there is no such gap (@result is 0).
  */
-int svma_core_gap(const struct svma_shadow *shadow, const struct svma_gap_query *query, svma_u64 *result);
+int svma_core_gap(const struct svma_shadow *shadow, const struct svma_gap_query *query, svma_u64 *result,
+		  svma_u32 *visited);
+
+/**
+ * struct svma_core_shape - how deep VMAs lie in their tree
+ * @vmas: their number
+ * @height: nodes on the longest way down
+ * @visited: nodes looked at when each VMA is looked up once, together
+ */
+struct svma_core_shape {
+	svma_u32 vmas;
+	svma_u32 height;
+	svma_u64 visited;
+};
+
+/**
+ * svma_core_tree_shape - add some VMAs of the shadow to @shape, so that a lock need not be held for all of them
+ * @from: the first one ends above this; out: where to go on
+ * @limit: so many at most
+ * Return: 1 when there are more, else 0.
+ */
+int svma_core_tree_shape(const struct svma_shadow *shadow, svma_u64 *from, svma_u32 limit,
+			 struct svma_core_shape *shape);
 
 /**
  * svma_core_why - every condition of a merge of the VMA at @addr with either neighbour

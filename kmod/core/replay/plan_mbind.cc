@@ -70,10 +70,13 @@ const Vma* PlanCheck::next_bound(AddrRange range) const {
 //     AAAA....BBBB        the default policy passes holes, unless there is nothing else
 //       |-------|         any other meets one: -EFAULT
 Plan PlanCheck::next_of_mbind() const {
-  if (call_.failed != 0) return Plan::ends(call_.failed);
-  const AddrRange range = bound_range();
   const bool is_default = call_.args[kMbindMode] == kMpolDefault;
   const u64 flags = call_.args[kMbindFlags];
+  const bool strict = (flags & kMpolStrict) != 0 && !is_default;
+  if (call_.failed != 0) {
+    return Plan::ends(call_.failed, /*may_be_refused=*/strict && semantics_.mbind_strict_outranks);
+  }
+  const AddrRange range = bound_range();
   if (space_.find_vma_intersection(range) == nullptr) {
     return Plan::ends(-kEFAULT, /*may_be_refused=*/true);
   }
@@ -84,7 +87,6 @@ Plan PlanCheck::next_of_mbind() const {
   }
   const Vma* const vma = has(kStepped) ? next_bound(range) : first_bound(range);
   if (vma == nullptr || vma->vm_start >= range.end) {
-    const bool strict = (flags & kMpolStrict) != 0 && !is_default;
     return Plan::ends(0, /*may_be_refused=*/strict || !has(kStepped));
   }
   Plan plan =

@@ -7,204 +7,138 @@
 namespace svma {
 namespace {
 
-constexpr Semantics kProfiles[] = {
-    // Debian's 5.10.262.
-    {.name = "5.10",
-     .gap_rule = GapRule::kLessGuardGap,
-     .has_vmacache = true,
-     .search_minds_min_addr = false,
-     .search_measures_limits = false,
-     .places_at_huge_pages = false,
-     .hugetlb_has_own_search = true,
-     .close_forbids_removal_only = false,
-     .given_up_merge_repeats_step = false,
-     .mmap_expands_neighbours = false,
-     .mmap_cuts_first = false,
-     .munmap_keeps_clones = false,
-     .mmap_remerges_as_asked = false,
-     .mmap_stack_without_huge_pages = false,
-     .mmap_knows_above_4g = false,
-     .mmap_knows_droppable = false,
-     .mprotect_drops_account = false,
-     .brk_grows_given_vma = false,
-     .brk_shrinks_only_vmas = false,
-     .mmap_keeps_denywrite = true,
-     .mlockall_revisits_merged = false,
-     .mremap_growth_merges = false,
-     .mremap_moves_hugetlb = false,
-     .dontunmap_takes_files = false,
-     .dontunmap_isolates_source = false,
-     .dontunmap_resets_pgoff = false,
-     .dontunmap_merges_beyond = false,
-     .dontunmap_accounts_next = true,
-     .mbind_passes_vma_at_zero = false,
-     .uffd_passes_second_at_zero = false,
-     .mbind_revisits_merged = false,
-     .uffd_merges_at_vma_pgoff = true,
-     .uffd_leaves_soft_dirty = false,
-     .uffd_minor_is_bit_38 = false,
-     .high_flags_renumbered = false,
-     .uffd_knows_rwp = false,
-     .merge_takes_anon_vma_of_range = false,
-     .merge_keeps_sticky_flags = false,
-     .madvise_marks_guards = false,
-     .dofork_refuses_special = false,
-     .files_have_anon_index = false,
-     .mmap_prepares_first = false,
-     .mmap_retries_merge = true,
-     .ksm_marks_before_merge = false,
-     .mremap_moves_many = false,
-     .mremap_checks_first = false,
-     .mremap_counts_exactly = false,
-     .mremap_isolates_deaf_uffd = false},
-    // Debian's 6.1.192.
-    {.name = "6.1",
-     .gap_rule = GapRule::kHoles,
-     .has_vmacache = false,
-     .search_minds_min_addr = false,
-     .search_measures_limits = false,
-     .places_at_huge_pages = false,
-     .hugetlb_has_own_search = true,
-     .close_forbids_removal_only = false,
-     .given_up_merge_repeats_step = false,
-     .mmap_expands_neighbours = true,
-     .mmap_cuts_first = false,
-     .munmap_keeps_clones = false,
-     .mmap_remerges_as_asked = false,
-     .mmap_stack_without_huge_pages = false,
-     .mmap_knows_above_4g = false,
-     .mmap_knows_droppable = false,
-     .mprotect_drops_account = false,
-     .brk_grows_given_vma = true,
-     .brk_shrinks_only_vmas = true,
-     .mmap_keeps_denywrite = false,
-     .mlockall_revisits_merged = true,
-     .mremap_growth_merges = true,
-     .mremap_moves_hugetlb = true,
-     .dontunmap_takes_files = true,
-     .dontunmap_isolates_source = true,
-     .dontunmap_resets_pgoff = true,
-     .dontunmap_merges_beyond = false,
-     .dontunmap_accounts_next = false,
-     .mbind_passes_vma_at_zero = true,
-     .uffd_passes_second_at_zero = true,
-     .mbind_revisits_merged = true,
-     .uffd_merges_at_vma_pgoff = true,
-     .uffd_leaves_soft_dirty = false,
-     .uffd_minor_is_bit_38 = false,
-     .high_flags_renumbered = false,
-     .uffd_knows_rwp = false,
-     .merge_takes_anon_vma_of_range = false,
-     .merge_keeps_sticky_flags = false,
-     .madvise_marks_guards = false,
-     .dofork_refuses_special = false,
-     .files_have_anon_index = false,
-     .mmap_prepares_first = false,
-     .mmap_retries_merge = true,
-     .ksm_marks_before_merge = false,
-     .mremap_moves_many = false,
-     .mremap_checks_first = false,
-     .mremap_counts_exactly = false,
-     .mremap_isolates_deaf_uffd = false},
-    // Debian's 6.12.117.
-    {.name = "6.12",
-     .gap_rule = GapRule::kHoles,
-     .has_vmacache = false,
-     .search_minds_min_addr = true,
-     .search_measures_limits = true,
-     .places_at_huge_pages = true,
-     .hugetlb_has_own_search = true,
-     .close_forbids_removal_only = true,
-     .given_up_merge_repeats_step = true,
-     .mmap_expands_neighbours = false,
-     .mmap_cuts_first = true,
-     .munmap_keeps_clones = true,
-     .mmap_remerges_as_asked = true,
-     .mmap_stack_without_huge_pages = true,
-     .mmap_knows_above_4g = true,
-     .mmap_knows_droppable = true,
-     .mprotect_drops_account = true,
-     .brk_grows_given_vma = true,
-     .brk_shrinks_only_vmas = true,
-     .mmap_keeps_denywrite = false,
-     .mlockall_revisits_merged = false,
-     .mremap_growth_merges = true,
-     .mremap_moves_hugetlb = true,
-     .dontunmap_takes_files = true,
-     .dontunmap_isolates_source = true,
-     .dontunmap_resets_pgoff = true,
-     .dontunmap_merges_beyond = true,
-     .dontunmap_accounts_next = false,
-     .mbind_passes_vma_at_zero = false,
-     .uffd_passes_second_at_zero = false,
-     .mbind_revisits_merged = false,
-     .uffd_merges_at_vma_pgoff = false,
-     .uffd_leaves_soft_dirty = true,
-     .uffd_minor_is_bit_38 = true,
-     .high_flags_renumbered = false,
-     .uffd_knows_rwp = false,
-     .merge_takes_anon_vma_of_range = false,
-     .merge_keeps_sticky_flags = false,
-     .madvise_marks_guards = false,
-     .dofork_refuses_special = false,
-     .files_have_anon_index = false,
-     .mmap_prepares_first = false,
-     .mmap_retries_merge = true,
-     .ksm_marks_before_merge = false,
-     .mremap_moves_many = false,
-     .mremap_checks_first = false,
-     .mremap_counts_exactly = false,
-     .mremap_isolates_deaf_uffd = false},
-    // Debian's 7.3.4.
-    {.name = "7.3",
-     .gap_rule = GapRule::kHoles,
-     .has_vmacache = false,
-     .search_minds_min_addr = true,
-     .search_measures_limits = true,
-     .places_at_huge_pages = true,
-     .hugetlb_has_own_search = false,
-     .close_forbids_removal_only = true,
-     .given_up_merge_repeats_step = true,
-     .mmap_expands_neighbours = false,
-     .mmap_cuts_first = true,
-     .munmap_keeps_clones = true,
-     .mmap_remerges_as_asked = false,
-     .mmap_stack_without_huge_pages = true,
-     .mmap_knows_above_4g = true,
-     .mmap_knows_droppable = true,
-     .mprotect_drops_account = true,
-     .brk_grows_given_vma = true,
-     .brk_shrinks_only_vmas = true,
-     .mmap_keeps_denywrite = false,
-     .mlockall_revisits_merged = false,
-     .mremap_growth_merges = true,
-     .mremap_moves_hugetlb = true,
-     .dontunmap_takes_files = true,
-     .dontunmap_isolates_source = true,
-     .dontunmap_resets_pgoff = true,
-     .dontunmap_merges_beyond = true,
-     .dontunmap_accounts_next = false,
-     .mbind_passes_vma_at_zero = false,
-     .uffd_passes_second_at_zero = false,
-     .mbind_revisits_merged = false,
-     .uffd_merges_at_vma_pgoff = false,
-     .uffd_leaves_soft_dirty = true,
-     .uffd_minor_is_bit_38 = false,
-     .high_flags_renumbered = true,
-     .uffd_knows_rwp = true,
-     .merge_takes_anon_vma_of_range = true,
-     .merge_keeps_sticky_flags = true,
-     .madvise_marks_guards = true,
-     .dofork_refuses_special = true,
-     .files_have_anon_index = true,
-     .mmap_prepares_first = true,
-     .mmap_retries_merge = false,
-     .ksm_marks_before_merge = true,
-     .mremap_moves_many = true,
-     .mremap_checks_first = true,
-     .mremap_counts_exactly = true,
-     .mremap_isolates_deaf_uffd = true},
-};
+// Each kernel is the one before it with changes, so that it says what is particular to it.
+
+// Debian's 5.10.262.
+constexpr Semantics k5_10 = {.name = "5.10",
+                             .gap_rule = GapRule::kLessGuardGap,
+                             .has_vmacache = true,
+                             .search_minds_min_addr = false,
+                             .search_measures_limits = false,
+                             .places_at_huge_pages = false,
+                             .hugetlb_has_own_search = true,
+                             .shadow_stacks_have_guard = false,
+                             .close_forbids_removal_only = false,
+                             .given_up_merge_repeats_step = false,
+                             .mmap_expands_neighbours = false,
+                             .mmap_cuts_first = false,
+                             .munmap_keeps_clones = false,
+                             .mmap_remerges_as_asked = false,
+                             .mmap_stack_without_huge_pages = false,
+                             .mmap_knows_above_4g = false,
+                             .mmap_knows_droppable = false,
+                             .mprotect_drops_account = false,
+                             .brk_grows_given_vma = false,
+                             .brk_shrinks_only_vmas = false,
+                             .mmap_keeps_denywrite = true,
+                             .mlockall_revisits_merged = false,
+                             .mremap_growth_merges = false,
+                             .mremap_moves_hugetlb = false,
+                             .dontunmap_takes_files = false,
+                             .dontunmap_isolates_source = false,
+                             .dontunmap_resets_pgoff = false,
+                             .dontunmap_merges_beyond = false,
+                             .dontunmap_accounts_next = true,
+                             .mbind_passes_vma_at_zero = false,
+                             .uffd_passes_second_at_zero = false,
+                             .mbind_revisits_merged = false,
+                             .mbind_strict_outranks = false,
+                             .uffd_merges_at_vma_pgoff = true,
+                             .uffd_leaves_soft_dirty = false,
+                             .uffd_minor_is_bit_38 = false,
+                             .high_flags_renumbered = false,
+                             .uffd_knows_rwp = false,
+                             .merge_takes_anon_vma_of_range = false,
+                             .merge_keeps_sticky_flags = false,
+                             .madvise_marks_guards = false,
+                             .dofork_refuses_special = false,
+                             .files_have_anon_index = false,
+                             .mmap_prepares_first = false,
+                             .mmap_retries_merge = true,
+                             .ksm_marks_before_merge = false,
+                             .mremap_moves_many = false,
+                             .mremap_checks_first = false,
+                             .mremap_counts_exactly = false,
+                             .mremap_isolates_deaf_uffd = false};
+
+// Debian's 6.1.192.
+constexpr Semantics k6_1 = [] {
+  Semantics s = k5_10;
+  s.name = "6.1";
+  s.gap_rule = GapRule::kHoles;
+  s.has_vmacache = false;
+  s.mmap_expands_neighbours = true;
+  s.brk_grows_given_vma = true;
+  s.brk_shrinks_only_vmas = true;
+  s.mmap_keeps_denywrite = false;
+  s.mlockall_revisits_merged = true;
+  s.mremap_growth_merges = true;
+  s.mremap_moves_hugetlb = true;
+  s.dontunmap_takes_files = true;
+  s.dontunmap_isolates_source = true;
+  s.dontunmap_resets_pgoff = true;
+  s.dontunmap_accounts_next = false;
+  s.mbind_passes_vma_at_zero = true;
+  s.uffd_passes_second_at_zero = true;
+  s.mbind_revisits_merged = true;
+  return s;
+}();
+
+// Debian's 6.12.117.
+constexpr Semantics k6_12 = [] {
+  Semantics s = k6_1;
+  s.name = "6.12";
+  s.search_minds_min_addr = true;
+  s.search_measures_limits = true;
+  s.places_at_huge_pages = true;
+  s.shadow_stacks_have_guard = true;
+  s.close_forbids_removal_only = true;
+  s.given_up_merge_repeats_step = true;
+  s.mmap_expands_neighbours = false;
+  s.mmap_cuts_first = true;
+  s.munmap_keeps_clones = true;
+  s.mmap_remerges_as_asked = true;
+  s.mmap_stack_without_huge_pages = true;
+  s.mmap_knows_above_4g = true;
+  s.mmap_knows_droppable = true;
+  s.mprotect_drops_account = true;
+  s.mlockall_revisits_merged = false;
+  s.dontunmap_merges_beyond = true;
+  s.mbind_passes_vma_at_zero = false;
+  s.uffd_passes_second_at_zero = false;
+  s.mbind_revisits_merged = false;
+  s.mbind_strict_outranks = true;
+  s.uffd_merges_at_vma_pgoff = false;
+  s.uffd_leaves_soft_dirty = true;
+  s.uffd_minor_is_bit_38 = true;
+  return s;
+}();
+
+// Debian's 7.3.4.
+constexpr Semantics k7_3 = [] {
+  Semantics s = k6_12;
+  s.name = "7.3";
+  s.hugetlb_has_own_search = false;
+  s.mmap_remerges_as_asked = false;
+  s.uffd_minor_is_bit_38 = false;
+  s.high_flags_renumbered = true;
+  s.uffd_knows_rwp = true;
+  s.merge_takes_anon_vma_of_range = true;
+  s.merge_keeps_sticky_flags = true;
+  s.madvise_marks_guards = true;
+  s.dofork_refuses_special = true;
+  s.files_have_anon_index = true;
+  s.mmap_prepares_first = true;
+  s.mmap_retries_merge = false;
+  s.ksm_marks_before_merge = true;
+  s.mremap_moves_many = true;
+  s.mremap_checks_first = true;
+  s.mremap_counts_exactly = true;
+  s.mremap_isolates_deaf_uffd = true;
+  return s;
+}();
+
+constexpr const Semantics* kProfiles[] = {&k5_10, &k6_1, &k6_12, &k7_3};
 
 struct Row {
   const char* name;
@@ -219,6 +153,7 @@ constexpr Row kRows[] = {
     {"places_at_huge_pages", &Semantics::places_at_huge_pages,
      "v6.7 efa7df3e3bb5, v6.12 d4148aeab412"},
     {"hugetlb_has_own_search", &Semantics::hugetlb_has_own_search, "until v6.13 7bd3f1e1a9ae"},
+    {"shadow_stacks_have_guard", &Semantics::shadow_stacks_have_guard, "v6.6 0266e7c53647"},
     {"close_forbids_removal_only", &Semantics::close_forbids_removal_only, "v6.12 01c373e9a5ce"},
     {"given_up_merge_repeats_step", &Semantics::given_up_merge_repeats_step,
      "6.12 vma_merge_existing_range()"},
@@ -251,6 +186,7 @@ constexpr Row kRows[] = {
     {"uffd_passes_second_at_zero", &Semantics::uffd_passes_second_at_zero,
      "v6.1 69dbe6daf104 until v6.3 11a9b90274f6"},
     {"mbind_revisits_merged", &Semantics::mbind_revisits_merged, "v6.1 until v6.3 f10c2abcdac4"},
+    {"mbind_strict_outranks", &Semantics::mbind_strict_outranks, "6.12 do_mbind()"},
     {"uffd_merges_at_vma_pgoff", &Semantics::uffd_merges_at_vma_pgoff, "until v6.4 5543d3c43c41"},
     {"uffd_leaves_soft_dirty", &Semantics::uffd_leaves_soft_dirty, "6.12 userfaultfd_set_ctx()"},
     {"uffd_minor_is_bit_38", &Semantics::uffd_minor_is_bit_38, "v6.6 fb47a799cc5c until 7.3"},
@@ -296,8 +232,8 @@ bool describe_choice(const Semantics& semantics, u32 index, Choice& choice) {
 }
 
 const Semantics* find_semantics(const char* name) {
-  for (const Semantics& profile : kProfiles) {
-    if (same_name(profile.name, name)) return &profile;
+  for (const Semantics* const profile : kProfiles) {
+    if (same_name(profile->name, name)) return profile;
   }
   return nullptr;
 }

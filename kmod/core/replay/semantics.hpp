@@ -40,6 +40,10 @@ struct Semantics {
   // v6.13, 7bd3f1e1a9ae "mm: make hugetlb mappings go through mm_get_unmapped_area_vmflags".
   bool hugetlb_has_own_search;
 
+  // The page below a shadow stack stays free. v6.6, 0266e7c53647 "mm: Add guard pages around a
+  // shadow stack".
+  bool shadow_stacks_have_guard;
+
   // vm_ops->close forbids a merge only where a VMA that has it would go; before, whenever a
   // neighbour had it. v6.12, 01c373e9a5ce "mm: rework vm_ops->close() handling on VMA merge".
   bool close_forbids_removal_only;
@@ -154,6 +158,10 @@ struct Semantics {
   // mbind() comes once more to a VMA that has just become part of a merged one; after, it goes on
   // behind the merged one. From v6.1 until v6.3, as above.
   bool mbind_revisits_merged;
+
+  // That a page lies where MPOL_MF_STRICT forbids it is what mbind() says at last, also when a VMA
+  // refused its policy. mm/mempolicy.c do_mbind() in v6.12.
+  bool mbind_strict_outranks;
 
   // userfaultfd_register() and userfaultfd_unregister() hand the vm_pgoff of the whole VMA to
   // vma_merge(), also when the range begins inside it: such a range never merges. Until v6.4,

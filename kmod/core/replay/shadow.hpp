@@ -43,7 +43,8 @@ class Shadow {
  public:
   Shadow(const Semantics& semantics, u64 stack_guard_gap)
       : semantics_(&semantics),
-        space_(stack_guard_gap, semantics.gap_rule, semantics.merge_rules()) {
+        space_(stack_guard_gap, semantics.gap_rule, semantics.merge_rules(),
+               semantics.shadow_stacks_have_guard ? kVmShadowStack : 0) {
     space_.set_munmap_keeps_clones(semantics.munmap_keeps_clones);
   }
   Shadow(const Shadow&) = delete;

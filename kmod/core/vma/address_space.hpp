@@ -59,7 +59,8 @@ struct UnmappedAreaInfo {
   VirtAddr high_limit;  // exclusive
   u64 align_mask = 0;   // the address satisfies (addr & align_mask) == (align_offset & align_mask)
   u64 align_offset = 0;
-  u64 start_gap = 0;  // kept unmapped below the address; GapRule::kHoles only
+  u64 start_gap = 0;       // kept unmapped below the address; GapRule::kHoles only
+  u32* visited = nullptr;  // if given, counts the nodes that the search looks at
 };
 
 // What of the page tables an unmapped range leaves to free: those that serve nothing outside of
@@ -89,11 +90,13 @@ class AddressSpace {
 
   constexpr AddressSpace() = default;
   explicit constexpr AddressSpace(u64 stack_guard_gap, GapRule rule = GapRule::kLessGuardGap,
-                                  const MergeRules& merge_rules = kFirstMergeRules)
+                                  const MergeRules& merge_rules = kFirstMergeRules,
+                                  VmFlags shadow_stack = 0)
       : tree_(GapAugment(rule == GapRule::kHoles ? 0 : stack_guard_gap)),
         stack_guard_gap_(stack_guard_gap),
         gap_rule_(rule),
-        merge_rules_(merge_rules) {}
+        merge_rules_(merge_rules),
+        shadow_stack_(shadow_stack) {}
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
   ~AddressSpace() { SVMA_DCHECK(list_.empty()); }
@@ -127,8 +130,13 @@ class AddressSpace {
   u64 stack_guard_gap() const { return stack_guard_gap_; }  // bytes
   GapRule gap_rule() const { return gap_rule_; }
   const MergeRules& merge_rules() const { return merge_rules_; }
-  // `vma` with the room into which a stack may grow.
+  // Whether vm_start_gap() is below vm_start: VM_STARTGAP_FLAGS.
+  bool has_start_gap(const Vma* vma) const { return vma->grows_down() || vma->has(shadow_stack_); }
+  // `vma` with the room into which a stack may grow, or with the guard page of a shadow stack.
   VirtAddr vm_start_gap(const Vma* vma) const {
+    if (vma->has(shadow_stack_) && !vma->grows_down()) {
+      return vma->vm_start.value() != 0 ? vma->vm_start - kPageSize : vma->vm_start;
+    }
     return VirtAddr(GapAugment(stack_guard_gap_).vm_start_gap(vma));
   }
 
@@ -292,14 +300,18 @@ class AddressSpace {
   // The lowest / highest `size` bytes within [min, max] that no VMA covers, guard gaps aside;
   // mas_empty_area() and mas_empty_area_rev() of lib/maple_tree.c in v6.1, on this tree.
   // REQUIRES: gap_rule() is kHoles. RETURNS: -EBUSY if there are none, -EINVAL unless min < max.
-  Result<EmptyArea> empty_area(u64 min, u64 max, u64 size) const;
-  Result<EmptyArea> empty_area_rev(u64 min, u64 max, u64 size) const;
+  // `visited`, if given, counts the nodes looked at.
+  Result<EmptyArea> empty_area(u64 min, u64 max, u64 size, u32* visited = nullptr) const;
+  Result<EmptyArea> empty_area_rev(u64 min, u64 max, u64 size, u32* visited = nullptr) const;
 
   // --- accounting ------------------------------------------------------------------------------
 
   Accounting& acct() { return acct_; }
   const Accounting& acct() const { return acct_; }
-  void vm_stat_account(VmFlags flags, i64 pages) { svma::vm_stat_account(acct_, flags, pages); }
+  void vm_stat_account(VmFlags flags, i64 pages) {
+    if (flags & shadow_stack_) flags |= kVmGrowsDown;  // counts as a stack
+    svma::vm_stat_account(acct_, flags, pages);
+  }
 
  private:
   friend class VerifierTestPeer;
@@ -341,6 +353,7 @@ class AddressSpace {
   u32 map_count_ = 0;
   GapRule gap_rule_ = GapRule::kLessGuardGap;
   MergeRules merge_rules_;
+  VmFlags shadow_stack_ = 0;
   Accounting acct_;
   u64 vmacache_seqnum_ = 0;
   MmapCache mmap_cache_;

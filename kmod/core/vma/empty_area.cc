@@ -26,13 +26,14 @@
 
 namespace svma {
 
-Result<AddressSpace::EmptyArea> AddressSpace::empty_area(u64 min, u64 max, u64 size) const {
+Result<AddressSpace::EmptyArea> AddressSpace::empty_area(u64 min, u64 max, u64 size,
+                                                         u32* visited) const {
   if (min >= max) return Status::error(kEINVAL);
   if (size > max - min + 1 && max - min + 1 != 0) return Status::error(kEBUSY);
   const u64 lowest_end = min + size;  // a hole that ends before this is too low
   const auto worth = [&](const GapWalk& at) { return at.gap_end() >= lowest_end; };
 
-  GapWalk walk(tree_.augment(), tree_.root(), size, kRbLeft);
+  GapWalk walk(tree_.augment(), tree_.root(), size, kRbLeft, visited);
   walk.descend(worth);
   while (walk.vma()) {
     const u64 begin = walk.gap_start() > min ? walk.gap_start() : min;
@@ -47,14 +48,15 @@ Result<AddressSpace::EmptyArea> AddressSpace::empty_area(u64 min, u64 max, u64 s
   return EmptyArea{begin, begin + size - 1, nullptr};
 }
 
-Result<AddressSpace::EmptyArea> AddressSpace::empty_area_rev(u64 min, u64 max, u64 size) const {
+Result<AddressSpace::EmptyArea> AddressSpace::empty_area_rev(u64 min, u64 max, u64 size,
+                                                             u32* visited) const {
   if (min >= max) return Status::error(kEINVAL);
   if (size - 1 > max) return Status::error(kEBUSY);
   const u64 highest_start = max - (size - 1);  // a hole that begins above this is too high
   if (highest_vm_end().value() <= highest_start) return EmptyArea{highest_start, max, nullptr};
   const auto worth = [&](const GapWalk& at) { return at.gap_start() <= highest_start; };
 
-  GapWalk walk(tree_.augment(), tree_.root(), size, kRbRight);
+  GapWalk walk(tree_.augment(), tree_.root(), size, kRbRight, visited);
   walk.descend(worth);
   for (; walk.vma(); walk.advance() ? walk.descend(worth) : void()) {
     if (walk.gap_end() <= min) break;
@@ -74,12 +76,13 @@ Result<VirtAddr> AddressSpace::unmapped_area_by_holes(const UnmappedAreaInfo& in
   if (length < info.length) return Status::error(kENOMEM);
   u64 low = info.low_limit.value();
   for (;;) {
-    const Result<EmptyArea> found = empty_area(low, info.high_limit.value() - 1, length);
+    const Result<EmptyArea> found =
+        empty_area(low, info.high_limit.value() - 1, length, info.visited);
     if (!found.ok()) return Status::error(kENOMEM);
     const u64 lowest = found->first + info.start_gap;
     const u64 at = lowest + ((info.align_offset - lowest) & info.align_mask);
     const Vma* const above = found->above;
-    if (!above || !above->grows_down() || mutated(Mutation::search_ignores_guard)) {
+    if (!above || !has_start_gap(above) || mutated(Mutation::search_ignores_guard)) {
       return VirtAddr(at);
     }
     if (vm_start_gap(above).value() >= at + length - 1) return VirtAddr(at);
@@ -92,12 +95,13 @@ Result<VirtAddr> AddressSpace::unmapped_area_topdown_by_holes(const UnmappedArea
   if (length < info.length) return Status::error(kENOMEM);
   u64 high = info.high_limit.value();
   for (;;) {
-    const Result<EmptyArea> found = empty_area_rev(info.low_limit.value(), high - 1, length);
+    const Result<EmptyArea> found =
+        empty_area_rev(info.low_limit.value(), high - 1, length, info.visited);
     if (!found.ok()) return Status::error(kENOMEM);
     const u64 highest = found->last + 1 - info.length;
     const u64 at = highest - ((highest - info.align_offset) & info.align_mask);
     const Vma* const above = found->above;
-    if (!above || !above->grows_down() || mutated(Mutation::search_ignores_guard)) {
+    if (!above || !has_start_gap(above) || mutated(Mutation::search_ignores_guard)) {
       return VirtAddr(at);
     }
     if (vm_start_gap(above).value() > found->last) return VirtAddr(at);

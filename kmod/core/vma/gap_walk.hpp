@@ -11,8 +11,9 @@ namespace svma {
 // A walk over the VMAs in one direction that enters only subtrees with a gap of at least `length`.
 class GapWalk {
  public:
-  GapWalk(const GapAugment& gaps, Vma* root, u64 length, RbSide near)
-      : gaps_(gaps), length_(length), near_(near), vma_(promising(root)) {}
+  // `visited`: if given, counts the nodes looked at, one as often as it is come by.
+  GapWalk(const GapAugment& gaps, Vma* root, u64 length, RbSide near, u32* visited = nullptr)
+      : gaps_(gaps), length_(length), near_(near), visited_(visited), vma_(promising(root)) {}
 
   Vma* vma() const { return vma_; }
   u64 gap_start() const { return GapAugment::vm_end_gap(vma_->list.prev); }
@@ -42,15 +43,24 @@ class GapWalk {
     RbNode* node = &vma_->rb;
     RbNode* parent = node->parent();
     while (parent && node != parent->child[near_]) {
+      count();
       node = parent;
       parent = node->parent();
     }
+    if (parent) count();
     vma_ = parent ? VmaRbHook::element(parent) : nullptr;
     return false;
   }
 
  private:
-  Vma* promising(Vma* vma) const { return vma && vma->rb_subtree_gap >= length_ ? vma : nullptr; }
+  void count() const {
+    if (visited_) ++*visited_;
+  }
+  Vma* promising(Vma* vma) const {
+    if (!vma) return nullptr;
+    count();
+    return vma->rb_subtree_gap >= length_ ? vma : nullptr;
+  }
   Vma* child(RbSide side) const {
     RbNode* const node = vma_->rb.child[side];
     return node ? promising(VmaRbHook::element(node)) : nullptr;
@@ -59,6 +69,7 @@ class GapWalk {
   const GapAugment& gaps_;
   const u64 length_;
   const RbSide near_;
+  u32* const visited_;
   Vma* vma_;
 };
 

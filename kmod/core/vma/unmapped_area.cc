@@ -65,7 +65,7 @@ Result<VirtAddr> AddressSpace::unmapped_area(const UnmappedAreaInfo& info) const
   const auto worth = [&](const GapWalk& at) { return at.gap_end() >= limits->lowest_end; };
 
   u64 gap_start = highest_vm_end().value();  // used if no VMA's gap fits: the space above all
-  GapWalk walk(tree_.augment(), tree_.root(), limits->length, kRbLeft);
+  GapWalk walk(tree_.augment(), tree_.root(), limits->length, kRbLeft, info.visited);
   walk.descend(worth);
   while (walk.vma()) {
     if (walk.gap_start() > limits->highest_start) return Status::error(kENOMEM);
@@ -88,7 +88,7 @@ Result<VirtAddr> AddressSpace::unmapped_area_topdown(const UnmappedAreaInfo& inf
 
   u64 gap_end = info.high_limit.value();
   if (highest_vm_end().value() > limits->highest_start) {  // the space above all does not do
-    GapWalk walk(tree_.augment(), tree_.root(), limits->length, kRbRight);
+    GapWalk walk(tree_.augment(), tree_.root(), limits->length, kRbRight, info.visited);
     walk.descend(worth);
     while (walk.vma() && !limits->fits(walk.gap_start(), walk.gap_end())) {
       if (walk.gap_end() < limits->lowest_end) return Status::error(kENOMEM);

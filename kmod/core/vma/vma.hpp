@@ -50,9 +50,10 @@ inline constexpr VmFlags kVmMergeable = 0x80000000;  // KSM
 inline constexpr VmFlags kVmPkeyMask = u64{0xf} << 32;
 inline constexpr VmFlags kVmUffdMinor = u64{1}
                                         << 37;  // another since v6.6: Semantics::uffd_minor()
-inline constexpr VmFlags kVmDroppable = u64{1} << 40;  // since v6.11, as is the next; no kernel
-inline constexpr VmFlags kVmSealed = u64{1} << 63;     // before uses these bits
-inline constexpr VmFlags kVmMaybeGuard = 0x800;        // since v6.19; VM_DENYWRITE until v5.15
+inline constexpr VmFlags kVmShadowStack = u64{1} << 37;  // since v6.6
+inline constexpr VmFlags kVmDroppable = u64{1} << 40;    // since v6.11, as is the next; no kernel
+inline constexpr VmFlags kVmSealed = u64{1} << 63;       // before uses these bits
+inline constexpr VmFlags kVmMaybeGuard = 0x800;          // since v6.19; VM_DENYWRITE until v5.15
 
 inline constexpr VmFlags kVmStack = kVmGrowsDown;  // x86 has no stacks that grow up
 inline constexpr VmFlags kVmAccessFlags = kVmRead | kVmWrite | kVmExec;

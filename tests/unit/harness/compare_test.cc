@@ -109,5 +109,45 @@ TEST(FindIn, Hole_GivesVmaAboveAndPrevBelow) {
   EXPECT_EQ(lookup.prev->start, 0x2000u);
 }
 
+Lookup found_at(uint64_t address) { return find_in(three(), address); }
+
+// What the ioctl says of the second VMA: rwxs and the file's offset.
+Vma second_shown() { return {0x2000, 0x5000, 0x01, 2, 7, 9}; }
+
+TEST(CompareQuery, Covered_BothWaysEqual) {
+  const auto comparison = compare_query(0x2000, found_at(0x2000), second_shown(), second_shown());
+  EXPECT_EQ(comparison.compared, 2u);
+  EXPECT_EQ(comparison.equal, 2u);
+  expect_sum(comparison);
+}
+
+// Anonymous memory has no offset there, whatever its pgoff.
+TEST(CompareQuery, InAGap_OnlyTheNextIsThere) {
+  const Vma next{0x8000, 0x9000, 0x05, 0, 0, 0};
+  EXPECT_EQ(compare_query(0x6000, found_at(0x6000), std::nullopt, next).equal, 2u);
+  const auto comparison = compare_query(0x6000, found_at(0x6000), next, next);
+  ASSERT_EQ(comparison.divergent, 1u);
+  EXPECT_EQ(comparison.differences[0].field, "covering VMA");
+  EXPECT_EQ(comparison.differences[0].address, 0x6000u);
+}
+
+TEST(CompareQuery, BehindTheLast_NothingIsFound) {
+  EXPECT_EQ(compare_query(0x9000, found_at(0x9000), std::nullopt, std::nullopt).equal, 2u);
+}
+
+TEST(CompareQuery, EachFieldChanged_IsDivergent) {
+  void (*const changes[])(Vma&) = {[](Vma& vma) { vma.start += kPageSize; },
+                                   [](Vma& vma) { vma.end -= kPageSize; },
+                                   [](Vma& vma) { vma.flags ^= kVmMayShare; },
+                                   [](Vma& vma) { vma.pgoff += 1; },
+                                   [](Vma& vma) { vma.ino += 1; },
+                                   [](Vma& vma) { vma.dev += 1; }};
+  for (const auto change : changes) {
+    Vma live = second_shown();
+    change(live);
+    EXPECT_EQ(compare_query(0x3000, found_at(0x3000), live, live).divergent, 2u);
+  }
+}
+
 }  // namespace
 }  // namespace svma

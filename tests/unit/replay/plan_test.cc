@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include "call_fixture.hpp"
 #include "replay/facts.hpp"
 
@@ -608,6 +610,18 @@ TEST_F(MbindPlan, Strict_PagesDecide) {
   svma_call copy = c;
   EXPECT_EQ(end(c, 0), 0u);
   EXPECT_EQ(end(copy, -kEIO), 0u);
+}
+
+// Until v6.7 the step's error was the call's, whatever the pages said.
+TEST_F(MbindPlan, StrictAfterAFailedStep_PagesDecideAsTheProfileSays) {
+  map(0, 8);
+  for (const char* const profile : {"6.1", "6.12"}) {
+    profile_ = profile;
+    svma_call c = call(2, 6, kBind, kStrict);
+    EXPECT_EQ(binds(c, 2, 6, 0), 0u);
+    c.failed = -kEINVAL;
+    EXPECT_EQ(end(c, -kEIO), profile == std::string_view("6.1") ? 1u : 0u);
+  }
 }
 
 TEST_F(MbindPlan, BadArguments_RefusedWithoutTheLock) {

@@ -185,5 +185,35 @@ TEST_F(EmptyArea, RandomRequests_MatchTheNaiveSearch) {
   }
 }
 
+// Where a flag says shadow stack, the page below it stays free, and it counts as a stack.
+TEST(ShadowStack, PageBelowStaysFree) {
+  constexpr VmFlags kShadowStack = kVmShadowStack;
+  AddressSpace space(kGuard, GapRule::kHoles, kFirstMergeRules, kShadowStack);
+  AddressSpace without(kGuard, GapRule::kHoles);
+  for (AddressSpace* one : {&space, &without}) {
+    VmaReserve reserve;
+    ASSERT_TRUE(reserve.fill(1).ok());
+    Vma* const vma = reserve.take();
+    vma->vm_start = VirtAddr(page(10));
+    vma->vm_end = VirtAddr(page(11));
+    vma->attrs.vm_flags = kVmWrite | kShadowStack;
+    ASSERT_TRUE(one->insert(vma).ok());
+    one->vm_stat_account(vma->attrs.vm_flags, 1);
+  }
+  UnmappedAreaInfo info;
+  info.length = kPageSize;
+  info.low_limit = VirtAddr(page(5));
+  info.high_limit = VirtAddr(page(11));
+  EXPECT_EQ(space.unmapped_area_topdown(info)->value(), page(8));
+  EXPECT_EQ(without.unmapped_area_topdown(info)->value(), page(9));
+  info.low_limit = VirtAddr(page(9));
+  EXPECT_FALSE(space.unmapped_area(info).ok());
+  EXPECT_EQ(without.unmapped_area(info)->value(), page(9));
+  EXPECT_EQ(space.acct().stack_vm.value(), 1u);
+  EXPECT_EQ(without.acct().data_vm.value(), 1u);
+  space.clear();
+  without.clear();
+}
+
 }  // namespace
 }  // namespace svma
