@@ -172,7 +172,11 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 	rcu_read_lock();
 	vma = mas_find(&mas, ULONG_MAX);
 	rcu_read_unlock();
-	return vma;
+	/*
+	 * A fork that failed half-way marks the place before it gives up the child's lock; behind it are VMAs of the
+	 * parent (kernel/fork.c dup_mmap() since v6.8, d24062914837).
+	 */
+	return xa_is_zero(vma) ? NULL : vma;
 }
 #else
 /* Not find_vma(): that would change the vmacache of the task. */

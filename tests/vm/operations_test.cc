@@ -737,6 +737,29 @@ int64_t ForkAndWait(Words) {
   return pid;
 }
 
+// Overcommit says no at the first accounted VMA, with the child half copied.
+TEST_F(Forked, RefusedHalfWay_ParentEqualChildForgotten) {
+  constexpr char kMode[] = "/proc/sys/vm/overcommit_memory";
+  constexpr char kLimit[] = "/proc/sys/vm/overcommit_kbytes";
+  Map(0, 16);
+  Touch(0, 16);
+  const std::string mode = ReadFile(kMode), ratio = ReadFile("/proc/sys/vm/overcommit_ratio");
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(WriteFile(kLimit, "1"), 0);
+    ASSERT_EQ(WriteFile(kMode, "2"), 0);
+    const Answer answer = puppet_.Run([](Words) -> int64_t {
+      const pid_t pid = fork();
+      if (pid == 0) _exit(0);
+      return pid < 0 ? errno : 0;
+    });
+    WriteFile(kMode, mode);
+    WriteFile("/proc/sys/vm/overcommit_ratio", ratio);
+    ASSERT_EQ(answer.value, ENOMEM);
+    Check("fork that failed");
+  }
+  EXPECT_EQ(device_.List(0).size(), 1u);
+}
+
 TEST_F(Forked, TouchedMemory_ParentModifies_BothEqual) {
   Map(0, 8);
   Touch(0, 4);
