@@ -86,7 +86,7 @@ Comparison compare_brk(const svma_answer& answer, const Layout& shadow) {
   return {};
 }
 
-Comparison compare_mremap(const svma_answer& answer, const Layout& shadow) {
+Comparison compare_mremap(const svma_answer& answer, const Layout& shadow, bool moves_many) {
   const uint64_t from = answer.args[0], to = answer.result;
   const uint64_t old_length = page_up(answer.args[1]), new_length = page_up(answer.args[2]);
   const Range left =
@@ -95,8 +95,8 @@ Comparison compare_mremap(const svma_answer& answer, const Layout& shadow) {
   if (!keeps_old && !not_free(shadow, left).empty()) return compare_free(answer, shadow, left);
   // Shrinking only unmaps the rest; what stays may be several VMAs, or none.
   if (to == from && new_length <= old_length) return compare_free(answer, shadow, left);
-  // Since v6.17 what moves may be several VMAs, with the holes between them.
-  if ((answer.args[3] & kMremapFixed) && new_length == old_length) {
+  // Several VMAs, with the holes between them: only where the first one is can be told.
+  if (moves_many && (answer.args[3] & kMremapFixed) && new_length == old_length) {
     return compare_covered(answer, shadow, {to, to + kPageSize});
   }
   return compare_covered(answer, shadow, {to, to + new_length});
@@ -137,7 +137,7 @@ void QuestionCounts::add_moved(uint64_t answers) {
   moved += answers;
 }
 
-Comparison compare_answer(const svma_answer& answer, const Layout& shadow) {
+Comparison compare_answer(const svma_answer& answer, const Layout& shadow, bool moves_many) {
   const uint64_t result = answer.result;
   switch (answer.kind) {
     case SVMA_ANSWER_FIND_VMA:
@@ -150,7 +150,7 @@ Comparison compare_answer(const svma_answer& answer, const Layout& shadow) {
     case SVMA_ANSWER_BRK:
       return compare_brk(answer, shadow);
     case SVMA_ANSWER_MREMAP:
-      return compare_mremap(answer, shadow);
+      return compare_mremap(answer, shadow, moves_many);
     default:
       return {};
   }
@@ -204,7 +204,7 @@ bool AnswerJudge::settle(const svma_answer& answer, Judgement& judgement) const 
   }
   if (!generation_ || count_of(answer.generation) > count_of(*generation_)) return false;
   if (answer.generation == *generation_)
-    add(judgement, answer.kind, compare_answer(answer, layout_));
+    add(judgement, answer.kind, compare_answer(answer, layout_, moves_many_));
   else
     judgement.counts[answer.kind].add_moved(1);
   return true;

@@ -59,13 +59,17 @@ struct Judgement {
 
 // What the answer implies for the layout it was given about: compared is 1, or 0 when it implies
 // nothing. REQUIRES: not a search.
-Comparison compare_answer(const svma_answer& answer, const Layout& shadow);
+// `moves_many`: on this kernel mremap() to a fixed address may move several VMAs (v6.17).
+Comparison compare_answer(const svma_answer& answer, const Layout& shadow, bool moves_many = false);
 
 // The answers about one mm that wait for their window. Invariants: at most kMaxPending of each sort
 // wait; what is more has moved, the oldest first.
 class AnswerJudge {
  public:
   static constexpr size_t kMaxPending = 4096;
+
+  // `moves_many`: see compare_answer().
+  explicit AnswerJudge(bool moves_many = false) : moves_many_(moves_many) {}
 
   // The shadow's layout is `layout` in this generation.
   void open_window(uint64_t generation, uint64_t seq, Layout layout);
@@ -100,6 +104,7 @@ class AnswerJudge {
   bool settle(const svma_answer& answer, Judgement& judgement) const;
   std::vector<const svma_journal_entry*> pair_searches() const;
 
+  bool moves_many_;
   std::optional<uint64_t> generation_;  // of the window
   uint64_t seq_ = 0;
   Layout layout_;

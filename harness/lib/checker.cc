@@ -48,7 +48,11 @@ Checker::Checker(uint64_t random_seed, bool stream)
     : sampler_(device_, live_, proc_, query_, random_seed) {
   if (!stream) return;
   stream_ = AnswerStream::create(live_.cookie_factor(), stream_state_);
-  if (stream_) stream_state_ = "on";
+  if (!stream_) return;
+  stream_state_ = "on";
+  for (const svma_semantic& choice : device_.semantics())
+    if (std::string_view(choice.name) == "mremap_moves_many")
+      moves_many_ = std::string_view(choice.value) == "yes";
 }
 
 // Answers are judged before the samples, by the windows that are open, and after them, by the new
@@ -222,6 +226,7 @@ void Checker::follow(State& state, uint64_t cookie) {
   if (state.cookie != 0) end_answers(state);
   if (!stream_->follow(cookie)) return;
   state.cookie = cookie;
+  state.judge = AnswerJudge(moves_many_);
   owners_[cookie] = state.summary.mm_id;
 }
 
@@ -303,7 +308,6 @@ void Checker::end_answers(State& state) {
     stream_->forget(state.cookie);
   }
   state.cookie = 0;
-  state.judge = {};
 }
 
 void Checker::count(State& state, const Judgement& judgement) {

@@ -90,6 +90,7 @@ class Checker {
   std::unique_ptr<AnswerStream> stream_;
   std::string stream_state_ = "off";
   uint64_t missed_sections_ = 0;
+  bool moves_many_ = false;
   std::unordered_map<uint64_t, uint64_t> owners_;  // cookie -> mm_id
   QuestionTally questions_{};
   QuestionCounts queries_;           // of PROCMAP_QUERY

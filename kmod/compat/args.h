@@ -146,7 +146,7 @@ static inline bool svma_resize_refused(struct pt_regs *regs)
 /*
  * 5.10: __do_munmap(mm, start, len, uf, downgrade)
  * 6.1: do_mas_align_munmap(mas, vma, mm, start, end, uf, downgrade)
- * 6.12: do_vmi_align_munmap(vmi, vma, mm, start, end, uf, unlock)
+ * 6.12, 7.3: do_vmi_align_munmap(vmi, vma, mm, start, end, uf, unlock)
  */
 static inline struct svma_args svma_args_munmap(struct pt_regs *regs)
 {
@@ -163,7 +163,7 @@ static inline struct svma_args svma_args_munmap(struct pt_regs *regs)
 /*
  * 5.10: do_brk_flags(addr, len, flags, uf)
  * 6.1: do_brk_flags(mas, vma, addr, len, flags)
- * 6.12: do_brk_flags(vmi, vma, addr, len, flags)
+ * 6.12, 7.3: do_brk_flags(vmi, vma, addr, len, flags)
  */
 static inline struct svma_args svma_args_brk(struct pt_regs *regs)
 {
@@ -180,7 +180,7 @@ static inline struct svma_args svma_args_brk(struct pt_regs *regs)
 /*
  * 5.10: mprotect_fixup(vma, pprev, start, end, newflags)
  * 6.1: mprotect_fixup(tlb, vma, pprev, start, end, newflags)
- * 6.12: mprotect_fixup(vmi, tlb, vma, pprev, start, end, newflags)
+ * 6.12, 7.3: mprotect_fixup(vmi, tlb, vma, pprev, start, end, newflags)
  */
 static inline struct svma_args svma_args_mprotect(struct pt_regs *regs)
 {
@@ -194,7 +194,7 @@ static inline struct svma_args svma_args_mprotect(struct pt_regs *regs)
 
 /*
  * 5.10, 6.1: mlock_fixup(vma, prev, start, end, newflags)
- * 6.12: mlock_fixup(vmi, vma, prev, start, end, newflags)
+ * 6.12, 7.3: mlock_fixup(vmi, vma, prev, start, end, newflags)
  */
 static inline struct svma_args svma_args_mlock(struct pt_regs *regs)
 {
@@ -206,7 +206,7 @@ static inline struct svma_args svma_args_mlock(struct pt_regs *regs)
 	};
 }
 
-/* 6.1, 6.12: mbind_range(vmi, vma, prev, start, end, new_pol) */
+/* 6.1, 6.12, 7.3: mbind_range(vmi, vma, prev, start, end, new_pol) */
 static inline struct svma_args svma_args_mbind(struct pt_regs *regs)
 {
 	return (struct svma_args){
@@ -219,7 +219,7 @@ static inline struct svma_args svma_args_mbind(struct pt_regs *regs)
 
 /*
  * 5.10, 6.1: vma_merge(mm, prev, addr, end, vm_flags, anon_vma, file, pgoff, policy, uffd_ctx[, anon_name])
- * 6.12: vma_modify_flags_uffd(vmi, prev, vma, start, end, new_flags, new_ctx, give_up_on_oom)
+ * 6.12, 7.3: vma_modify_flags_uffd(vmi, prev, vma, start, end, new_flags, new_ctx, give_up_on_oom)
  */
 static inline struct svma_args svma_args_merge(struct pt_regs *regs)
 {
@@ -267,7 +267,7 @@ static inline unsigned long svma_mseal_length(struct pt_regs *regs)
 
 /*
  * 5.10, 6.1: do_mmap(file, addr, len, prot, flags, pgoff, populate, uf)
- * 6.12: do_mmap(file, addr, len, prot, flags, vm_flags, pgoff, populate, uf)
+ * 6.12, 7.3: do_mmap(file, addr, len, prot, flags, vm_flags, pgoff, populate, uf)
  */
 static inline unsigned long svma_mmap_pgoff(struct pt_regs *regs)
 {

@@ -616,7 +616,7 @@ static int on_shared_growth_done(struct svma_return_data *data, s64 result)
 
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
-	if (t) {
+	if (t && t->id == data->tracked_id) { /* else it was untracked meanwhile, and perhaps tracked anew */
 		spin_lock(&t->lock);
 		data->growth.result = result;
 		if (t->nr_grown < SVMA_MAX_GROWN)
@@ -642,6 +642,7 @@ static int on_shared_growth(struct kretprobe_instance *ri, const struct vm_area_
 		count_hit_ri(ri);
 		data->mm = vma->vm_mm;
 		data->op_id = 0;
+		data->tracked_id = t->id;
 		data->growth.vma_start = vma->vm_start;
 		data->growth.address = address;
 		fill_rlimits(&data->growth.rlimits);
@@ -1598,6 +1599,7 @@ static int on_guard(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (t) {
 		count_hit_ri(ri);
 		data->mm = vma->vm_mm;
+		data->tracked_id = t->id;
 		data->start = vma->vm_start;
 		spin_lock(&t->lock);
 		t->guarding++;
@@ -1620,7 +1622,7 @@ static int on_guarded(struct kretprobe_instance *ri, struct pt_regs *regs)
 	op.result = (long)regs_return_value(regs);
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
-	if (t) {
+	if (t && t->id == data->tracked_id) { /* else it was untracked meanwhile, and perhaps tracked anew */
 		spin_lock(&t->lock);
 		t->guarding--;
 		t->seq++;

@@ -446,6 +446,7 @@ struct svma_return_data {
 	struct mm_struct *mm;
 	u64 op_id;
 	u64 outer_id;
+	u64 tracked_id; /* of whom the entry counted in */
 	struct vm_area_struct *vma;
 	struct svma_call_entry *call;
 	u64 search[8];

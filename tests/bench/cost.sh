@@ -11,7 +11,7 @@ set -eu
 here=$(dirname "$0")
 mode=$1 unit=$2 rounds=$3
 debugfs=/sys/kernel/debug/svma
-compile=(g++ -std=c++20 -O2 -fno-exceptions -fno-rtti "-I$here/core" -c "$here/core/$unit" -o /tmp/work/unit.o)
+compile=(g++ -std=c++20 -O2 -fno-exceptions -fno-rtti "-I$here/core" -c "$here/core/$unit" -o /tmp/unit.o)
 
 # measure NAME ARGS...: one run of svma-cost; `order` says which came when.
 measure() {

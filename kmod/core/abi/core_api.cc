@@ -3,6 +3,7 @@
 
 #include "base/memory.hpp"
 #include "base/mutation.hpp"
+#include "base/text.hpp"
 #include "replay/advice.hpp"
 #include "replay/call.hpp"
 #include "replay/compare.hpp"
@@ -195,12 +196,6 @@ constexpr const char* kMutationNames[] = {"none",
                                           SVMA_MUTATIONS(SVMA_MUTATION_TEXT)
 #undef SVMA_MUTATION_TEXT
 };
-
-bool same_text(const char* a, const char* b) {
-  for (; *a != '\0' && *a == *b; ++a, ++b) {
-  }
-  return *a == *b;
-}
 
 }  // namespace
 }  // namespace svma

@@ -122,6 +122,7 @@ class PlanCheck {
   void decide_growth(Lengths lengths);
   Lengths asked_lengths() const;
   bool whole_pages(const Vma& vma, u64 addresses, Lengths& lengths) const;
+  Plan make_room(Lengths& lengths) const;
   bool copy_fits(const Vma& vma, const Lengths& lengths) const;
   Plan next_of_checked_mremap() const;
   Resize check_prep_vma(const Vma& vma, Lengths& lengths) const;

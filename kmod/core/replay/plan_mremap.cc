@@ -131,17 +131,8 @@ PlanCheck::Resize PlanCheck::check_prep_vma(const Vma& vma, Lengths& lengths) co
 }
 
 Plan PlanCheck::checked_mremap_to(const Vma& vma, Lengths lengths) const {
-  const u64 flags = call_.args[kMremapFlags];
-  const VirtAddr target(call_.args[kMremapNewAddr]);
-  if ((flags & kMremapFixed) &&
-      space_.find_vma_intersection({target, target + lengths.after}) != nullptr) {
-    return Plan::does(SVMA_CORE_MUNMAP, target.value(), target.value() + lengths.after);
-  }
-  if (lengths.before > lengths.after) {
-    const Plan cut = unmap_tail(lengths);
-    if (cut.step != SVMA_CORE_NONE || cut.result < 0) return cut;
-    lengths.before = lengths.after;
-  }
+  const Plan first = make_room(lengths);
+  if (first.step != SVMA_CORE_NONE || first.result < 0) return first;
   if (!copy_fits(vma, lengths)) return Plan::ends(-kENOMEM);
   return move(vma, lengths);
 }
@@ -226,15 +217,11 @@ bool PlanCheck::target_valid(const Lengths& lengths) const {
   return addr + lengths.before <= target || target + lengths.after <= addr;
 }
 
-Plan PlanCheck::mremap_to(const Vma* vma, Lengths lengths) const {
-  const u64 flags = call_.args[kMremapFlags];
-  if (!target_valid(lengths)) return Plan::ends(-kEINVAL);
-  // Asked once, ahead of what may raise it.
-  if (!has(kStepped) && i64{space_.map_count()} + 2 >= i64{call_.map_count_limit} - 3) {
-    return Plan::ends(-kENOMEM);
-  }
+// What is in the way of the target, then what is longer than it, is unmapped. RETURNS: that step,
+// or an error, or an end with 0: there is room.
+Plan PlanCheck::make_room(Lengths& lengths) const {
   const VirtAddr target(call_.args[kMremapNewAddr]);
-  if ((flags & kMremapFixed) &&
+  if ((call_.args[kMremapFlags] & kMremapFixed) &&
       space_.find_vma_intersection({target, target + lengths.after}) != nullptr) {
     return Plan::does(SVMA_CORE_MUNMAP, target.value(), target.value() + lengths.after);
   }
@@ -243,6 +230,17 @@ Plan PlanCheck::mremap_to(const Vma* vma, Lengths lengths) const {
     if (cut.step != SVMA_CORE_NONE || cut.result < 0) return cut;
     lengths.before = lengths.after;
   }
+  return Plan::ends(0);
+}
+
+Plan PlanCheck::mremap_to(const Vma* vma, Lengths lengths) const {
+  if (!target_valid(lengths)) return Plan::ends(-kEINVAL);
+  // Asked once, ahead of what may raise it.
+  if (!has(kStepped) && i64{space_.map_count()} + 2 >= i64{call_.map_count_limit} - 3) {
+    return Plan::ends(-kENOMEM);
+  }
+  const Plan first = make_room(lengths);
+  if (first.step != SVMA_CORE_NONE || first.result < 0) return first;
   if (vma == nullptr) return Plan::ends(-kEFAULT);
   const Resize resize = vma_to_resize(*vma, lengths);
   if (resize.refusal != 0) return Plan::ends(resize.refusal, resize.may_be_refused);

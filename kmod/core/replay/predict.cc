@@ -155,7 +155,7 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   const bool prepared = semantics_.mmap_prepares_first && op.vma.prepared != 0;
   if (prepared) {
     count_fact(Fact::kDriver);
-    take_driver_attrs(range, attrs);
+    take_prepared_attrs(range, attrs);
   }
   // Where no driver can change its mind any more, or none is there.
   const bool marked_early = semantics_.ksm_marks_before_merge && (attrs.file == 0 || prepared);
@@ -325,6 +325,22 @@ Vma* Predictor::map_new(AddrRange range, VmaAttrs attrs, Driver driver, VmaReser
   }
   SVMA_CHECK(space_.insert(vma).ok());
   return vma;
+}
+
+// Of a mapping that stands alone all is the driver's. Of one that merged only what a driver marks
+// and no program can: taking more over would find every merge right.
+void Predictor::take_prepared_attrs(AddrRange range, VmaAttrs& attrs) {
+  constexpr VmFlags kOfDriverAlone = kVmIo | kVmPfnMap | kVmMixedMap | kVmDontExpand | kVmHugetlb;
+  svma_live_vma live;
+  if (svma_os_live_find(mm_, range.start.value(), &live) != 0) return;
+  if (live.start == range.start.value() && live.end == range.end.value()) {
+    take_driver_attrs(range, attrs);
+  } else if (live.start <= range.start.value()) {
+    attrs.vm_flags |= live.flags & kOfDriverAlone;
+    attrs.has_close = live.has_close != 0;
+    attrs.anonymous = live.anonymous != 0;
+    attrs.split_shift = live.split_shift;
+  }
 }
 
 void Predictor::take_driver_attrs(AddrRange range, VmaAttrs& attrs) {

@@ -77,6 +77,7 @@ class Predictor {
   Vma* brk_joins(const svma_op& op, AddrRange range, const VmaAttrs& attrs);
   Vma* expand_neighbour(AddrRange range, const VmaAttrs& attrs);
   Vma* map_new(AddrRange range, VmaAttrs attrs, Driver driver, VmaReserve& reserve);
+  void take_prepared_attrs(AddrRange range, VmaAttrs& attrs);
   void take_driver_attrs(AddrRange range, VmaAttrs& attrs);
   Result<Vma*> change(const Change& change, VmaReserve& reserve);
   Status split_around(Vma* vma, const Change& change, VmaReserve& reserve);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/semantics.hpp"
 
+#include "base/text.hpp"
+
 // Always last.
 #include "enforce.hpp"
 
@@ -209,14 +211,6 @@ constexpr Row kRows[] = {
      "7.3 vma_merge_copied_range()"},
 };
 
-constexpr bool same_name(const char* a, const char* b) {
-  while (*a != '\0' && *a == *b) {
-    ++a;
-    ++b;
-  }
-  return *a == *b;
-}
-
 }  // namespace
 
 bool describe_choice(const Semantics& semantics, u32 index, Choice& choice) {
@@ -233,7 +227,7 @@ bool describe_choice(const Semantics& semantics, u32 index, Choice& choice) {
 
 const Semantics* find_semantics(const char* name) {
   for (const Semantics* const profile : kProfiles) {
-    if (same_name(profile->name, name)) return profile;
+    if (same_text(profile->name, name)) return profile;
   }
   return nullptr;
 }

@@ -1,80 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "rmap/semantics.hpp"
 
+#include "base/text.hpp"
+
 // Always last.
 #include "enforce.hpp"
 
 namespace svma {
 namespace {
 
-constexpr RmapSemantics kRmapProfiles[] = {
-    // Debian's 5.10.262.
-    {.name = "5.10",
-     .counts_degree = false,
-     .clone_allocates_first = false,
-     .clone_reverses_chain = false,
-     .fork_allocates_first = false,
-     .anon_pgoff_apart = false,
-     .copy_merge_takes_chain = false,
-     .removes_one_by_one = true,
-     .dontunmap_unfaults = false,
-     .prepare_ignores_guard = false},
-    // Debian's 6.1.192.
-    {.name = "6.1",
-     .counts_degree = false,
-     .clone_allocates_first = false,
-     .clone_reverses_chain = false,
-     .fork_allocates_first = false,
-     .anon_pgoff_apart = false,
-     .copy_merge_takes_chain = false,
-     .removes_one_by_one = false,
-     .dontunmap_unfaults = true,
-     .prepare_ignores_guard = false},
-    // Debian's 6.12.117.
-    {.name = "6.12",
-     .counts_degree = false,
-     .clone_allocates_first = false,
-     .clone_reverses_chain = false,
-     .fork_allocates_first = false,
-     .anon_pgoff_apart = false,
-     .copy_merge_takes_chain = false,
-     .removes_one_by_one = false,
-     .dontunmap_unfaults = true,
-     .prepare_ignores_guard = false},
-    // Debian's 7.3.4.
-    {.name = "7.3",
-     .counts_degree = false,
-     .clone_allocates_first = true,
-     .clone_reverses_chain = true,
-     .fork_allocates_first = true,
-     .anon_pgoff_apart = true,
-     .copy_merge_takes_chain = true,
-     .removes_one_by_one = false,
-     .dontunmap_unfaults = true,
-     .prepare_ignores_guard = true},
-    // v5.10.
-    {.name = "degree",
-     .counts_degree = true,
-     .clone_allocates_first = false,
-     .clone_reverses_chain = false,
-     .fork_allocates_first = false,
-     .anon_pgoff_apart = false,
-     .copy_merge_takes_chain = false,
-     .removes_one_by_one = true,
-     .dontunmap_unfaults = false,
-     .prepare_ignores_guard = false},
-};
+// Each kernel is the one before it with changes.
 
-bool same_profile_name(const char* a, const char* b) {
-  while (*a && *a == *b) ++a, ++b;
-  return *a == *b;
-}
+// Debian's 5.10.262.
+constexpr RmapSemantics kRmap5_10 = {.name = "5.10",
+                                     .counts_degree = false,
+                                     .clone_allocates_first = false,
+                                     .clone_reverses_chain = false,
+                                     .fork_allocates_first = false,
+                                     .anon_pgoff_apart = false,
+                                     .copy_merge_takes_chain = false,
+                                     .removes_one_by_one = true,
+                                     .dontunmap_unfaults = false,
+                                     .prepare_ignores_guard = false};
+
+// Debian's 6.1.192.
+constexpr RmapSemantics kRmap6_1 = [] {
+  RmapSemantics s = kRmap5_10;
+  s.name = "6.1";
+  s.removes_one_by_one = false;
+  s.dontunmap_unfaults = true;
+  return s;
+}();
+
+// Debian's 6.12.117.
+constexpr RmapSemantics kRmap6_12 = [] {
+  RmapSemantics s = kRmap6_1;
+  s.name = "6.12";
+  return s;
+}();
+
+// Debian's 7.3.4.
+constexpr RmapSemantics kRmap7_3 = [] {
+  RmapSemantics s = kRmap6_12;
+  s.name = "7.3";
+  s.clone_allocates_first = true;
+  s.clone_reverses_chain = true;
+  s.fork_allocates_first = true;
+  s.anon_pgoff_apart = true;
+  s.copy_merge_takes_chain = true;
+  s.prepare_ignores_guard = true;
+  return s;
+}();
+
+// v5.10.
+constexpr RmapSemantics kRmapDegree = [] {
+  RmapSemantics s = kRmap5_10;
+  s.name = "degree";
+  s.counts_degree = true;
+  return s;
+}();
+
+constexpr const RmapSemantics* kRmapProfiles[] = {&kRmap5_10, &kRmap6_1, &kRmap6_12, &kRmap7_3,
+                                                  &kRmapDegree};
 
 }  // namespace
 
 const RmapSemantics* find_rmap_semantics(const char* name) {
-  for (const RmapSemantics& profile : kRmapProfiles) {
-    if (same_profile_name(profile.name, name)) return &profile;
+  for (const RmapSemantics* const profile : kRmapProfiles) {
+    if (same_text(profile->name, name)) return profile;
   }
   return nullptr;
 }

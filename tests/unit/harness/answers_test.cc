@@ -110,6 +110,15 @@ TEST(CompareAnswer, Brk_GrowsAndShrinks_WhatMovedIsThereOrGone) {
       << "within one page: nothing follows";
 }
 
+// [8000, 9000) came from further up, and what was behind it stayed a hole.
+TEST(CompareAnswer, Mremap_FixedOverAHole_EqualWhereSeveralMayMove) {
+  const svma_answer moved = call(SVMA_ANSWER_MREMAP, 0x8000, 0x20000, 0x3000, 0x3000, 3);
+  expect_divergent(moved);
+  EXPECT_EQ(compare_answer(moved, three(), /*moves_many=*/true).equal, 1u);
+  const svma_answer elsewhere = call(SVMA_ANSWER_MREMAP, 0x9000, 0x20000, 0x3000, 0x3000, 3);
+  EXPECT_EQ(compare_answer(elsewhere, three(), /*moves_many=*/true).divergent, 1u);
+}
+
 TEST(CompareAnswer, Mremap_NewIsThereOldIsGone_Equal) {
   expect_equal(call(SVMA_ANSWER_MREMAP, 0x2000, 0x5000, 0x1000, 0x3000));
   expect_divergent(call(SVMA_ANSWER_MREMAP, 0x2000, 0x8000, 0x1000, 0x3000));

@@ -877,6 +877,24 @@ TEST_F(Shadow73, Dofork_RefusedBySpecialVmas) {
   expect_equal(apply(make(SVMA_CORE_MADVISE, {kBase, kBase + 0x1000, 11}), [] {}));
 }
 
+// A kernel that joins what does not continue in the file, or is marked otherwise, must not be
+// believed.
+TEST_F(Shadow73, Mmap_PreparedAndWronglyMerged_IsADivergence) {
+  for (const bool other_offset : {true, false}) {
+    live_.vmas.clear();
+    live_.add(kBase, kBase + 0x1000, kMapped | (other_offset ? 0 : kVmDontDump));
+    live_.vmas[0].file = 9;
+    live_.count();
+    svma_core_shadow_clear(shadow_);
+    load();
+    const svma_u64 pgoff = (kBase >> 12) + (other_offset ? 77 : 1);
+    svma_op op = make(SVMA_CORE_MMAP, {kBase + 0x1000, 0x1000, kAsked, pgoff}, kBase + 0x1000);
+    op.vma.file = 9;
+    op.vma.prepared = 1;
+    EXPECT_GT(apply(op, [&] { live_.vmas[0].end = kBase + 0x2000; }).divergent, 0u) << other_offset;
+  }
+}
+
 // The driver adds VM_MIXEDMAP before a merge is tried: special VMAs do not merge.
 TEST_F(Shadow73, Mmap_PreparedByTheDriver_ItsFlagsDecideTheMerge) {
   live_.add(kBase, kBase + 0x1000, kMapped);
