@@ -619,6 +619,80 @@ struct svma_rmap_stats {
 	__u64 unsure;		/* out: what is counted was not compared, since relatives were busy; after a fork all */
 };
 
+/* svma_chain_link.bits */
+#define SVMA_LINK_OWN 1u	/* vma->anon_vma: what the VMA writes from now on belongs to it */
+#define SVMA_LINK_ABROAD 2u	/* VMAs that nobody tracks may count in it */
+
+/*
+ * An entry of a VMA's chain: an anon_vma that some of its pages may belong to. An anon_vma is told by a number that the
+ * module gave it, never twice; 0 is none.
+ */
+struct svma_chain_link {
+	__u64 start;		/* of the VMA, bytes */
+	__u64 end;		/* exclusive */
+	__u64 anon_vma;
+	__u64 root;		/* itself in a root; likewise the next */
+	__u64 parent;
+	__u32 bits;
+	__u32 refcount;		/* one while a VMA is linked to it, and in a root one for each other of that root */
+	__u32 children;		/* num_children; of a kernel with one counter, degree: both together */
+	__u32 active_vmas;	/* num_active_vmas */
+};
+
+/*
+ * SVMA_IOC_CHAINS - the chains of an mm's VMAs as its shadow has them, by address and in the order of each list.
+ * -ENOENT.
+ */
+struct svma_chains {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;		/* in: or by pid; out */
+	__s32 pid;
+	__u32 health;		/* out: enum svma_health; not clean: the shadow may follow no reverse mapping */
+	__u64 seq;		/* out: of the shadow */
+	__u64 from;		/* in: VMAs that end above this; out: what to ask for next */
+	__u32 skip;		/* in: entries of the first of them to leave out; out: likewise */
+	__u32 more;		/* out: 1 when there are more */
+	__u32 capacity;		/* a call writes no more than a few hundred */
+	__u32 count;		/* out */
+	__u64 buffer;		/* struct svma_chain_link[capacity] */
+};
+
+/* A VMA that may map a page. */
+struct svma_sharer {
+	__u64 mm_id;
+	__s32 pid;
+	__u32 reserved;
+	__u64 start;		/* of the VMA, bytes */
+	__u64 end;		/* exclusive */
+	__u64 address;		/* where the page would be in it */
+};
+
+/* svma_sharers.flags */
+#define SVMA_SHARERS_FILE 1u	/* a page of the file dev:ino, instead of one of an mm */
+
+/*
+ * SVMA_IOC_SHARERS - who may map a page, among those that are tracked by anybody. Of the page at an address of an mm:
+ * all that the tree of its anon_vma's root finds; when the VMA maps a file, those that map that page of the file are
+ * asked for with a second call, about the dev and ino that the first one returns. -ENOENT: no such mm, or no VMA there;
+ * -EAGAIN: the shadow is not clean.
+ */
+struct svma_sharers {
+	__u32 size;
+	__u32 flags;
+	__u64 mm_id;		/* in: or by pid; out. With SVMA_SHARERS_FILE 0, and pid 0 */
+	__s32 pid;
+	__u32 dev;		/* in with SVMA_SHARERS_FILE, else out: as the kernel packs it, 20 bits minor */
+	__u64 ino;		/* likewise; 0: no file */
+	__u64 addr;		/* in, without SVMA_SHARERS_FILE: any byte of the page */
+	__u64 page;		/* in with SVMA_SHARERS_FILE, else out: number of the page in the file */
+	__u64 anon_vma;		/* out: what the VMA's new pages belong to, 0: none or of a file */
+	__u32 capacity;
+	__u32 count;		/* out: written */
+	__u64 total;		/* out: there are that many; more than capacity: not all were written */
+	__u64 buffer;		/* struct svma_sharer[capacity] */
+};
+
 #define SVMA_IOC_MAGIC 0xB6
 #define SVMA_IOC_VERSION _IOWR(SVMA_IOC_MAGIC, 0, struct svma_version)
 #define SVMA_IOC_TRACK _IOWR(SVMA_IOC_MAGIC, 1, struct svma_track)
@@ -640,5 +714,7 @@ struct svma_rmap_stats {
 #define SVMA_IOC_STRUCTURE _IOWR(SVMA_IOC_MAGIC, 17, struct svma_structure)
 #define SVMA_IOC_SHAPE _IOWR(SVMA_IOC_MAGIC, 18, struct svma_shape)
 #define SVMA_IOC_RMAP _IOWR(SVMA_IOC_MAGIC, 19, struct svma_rmap_stats)
+#define SVMA_IOC_CHAINS _IOWR(SVMA_IOC_MAGIC, 20, struct svma_chains)
+#define SVMA_IOC_SHARERS _IOWR(SVMA_IOC_MAGIC, 21, struct svma_sharers)
 
 #endif /* _UAPI_SVMA_H */
