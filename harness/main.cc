@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   svma::add_why(app, invocation);
   svma::add_stat(app, invocation);
   svma::add_probes(app, invocation);
+  svma::add_rmap(app, invocation);
   svma::add_semantics(app, invocation);
 
   try {

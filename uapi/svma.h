@@ -685,11 +685,13 @@ struct svma_sharers {
 	__u32 dev;		/* in with SVMA_SHARERS_FILE, else out: as in struct svma_vma */
 	__u64 ino;		/* likewise; 0: no file */
 	__u64 addr;		/* in, without SVMA_SHARERS_FILE: any byte of the page */
-	__u64 page;		/* in with SVMA_SHARERS_FILE, else out: number of the page in the file */
-	__u64 anon_vma;		/* out: what the VMA's new pages belong to, 0: none or of a file */
+	__u64 page;		/* in with SVMA_SHARERS_FILE, SVMA_NONE: any; else out: number of the page in the file */
+	__u64 anon_vma;		/* out: what the VMA's new pages belong to, 0: none */
 	__u32 capacity;
 	__u32 count;		/* out: written */
 	__u64 total;		/* out: there are that many; more than count: not all were written */
+	__u32 abroad;		/* out: 1 when VMAs that nobody tracks may map it, too */
+	__u32 reserved;
 	__u64 buffer;		/* struct svma_sharer[capacity] */
 };
 

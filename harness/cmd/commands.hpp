@@ -34,6 +34,7 @@ void add_journal(CLI::App& app, Invocation& invocation);
 void add_why(CLI::App& app, Invocation& invocation);
 void add_stat(CLI::App& app, Invocation& invocation);
 void add_probes(CLI::App& app, Invocation& invocation);
+void add_rmap(CLI::App& app, Invocation& invocation);
 void add_semantics(CLI::App& app, Invocation& invocation);
 
 }  // namespace svma

@@ -112,11 +112,15 @@ bool Device::track(pid_t pid, uint32_t flags) {
   return error == 0;
 }
 
-std::vector<svma_mm> Device::list_mine() {
+std::vector<svma_mm> Device::list_mine() { return list(SVMA_LIST_MINE); }
+
+std::vector<svma_mm> Device::list_all() { return list(0); }
+
+std::vector<svma_mm> Device::list(uint32_t flags) {
   std::vector<svma_mm> mms(kFirstCapacity);
   for (;;) {
     auto question = sized<svma_list>();
-    question.flags = SVMA_LIST_MINE;
+    question.flags = flags;
     question.capacity = mms.size();
     question.buffer = address_of(mms.data());
     call_or_throw(SVMA_IOC_LIST, &question, "list");
@@ -220,6 +224,7 @@ Sharers Device::read_sharers(svma_sharers question) {
   answer.ino = question.ino;
   answer.page = question.page;
   answer.anon_vma = question.anon_vma;
+  answer.abroad = question.abroad != 0;
   return answer;
 }
 

@@ -46,6 +46,7 @@ struct Sharers {
   uint64_t ino = 0;  // of the file that is mapped there, 0: none
   uint64_t page = 0;
   uint64_t anon_vma = 0;
+  bool abroad = false;  // there may be others, who are not tracked
 };
 
 Vma to_vma(const svma_vma& record);
@@ -65,6 +66,8 @@ class Device : public ShadowSource {
 
   // The mms that this descriptor tracks. Re-arms poll().
   std::vector<svma_mm> list_mine();
+  // Those that anybody tracks.
+  std::vector<svma_mm> list_all();
 
   std::optional<svma_mm> mm_of_pid(pid_t pid);
 
@@ -132,6 +135,7 @@ class Device : public ShadowSource {
   // two parts.
   bool read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas);
   Sharers read_sharers(svma_sharers question);
+  std::vector<svma_mm> list(uint32_t flags);
 
   Fd fd_;
   svma_version version_{};

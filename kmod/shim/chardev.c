@@ -580,6 +580,7 @@ static int sharers_of_page(struct svma_sharers *arg, struct svma_core_sharer *fo
 	arg->ino = page.ino;
 	arg->page = page.page;
 	arg->anon_vma = page.anon_vma;
+	arg->abroad = page.abroad;
 	return err;
 }
 
@@ -589,7 +590,7 @@ static int do_sharers(struct svma_session *session, struct svma_sharers *arg)
 	struct svma_core_sharer *found;
 	int err;
 
-	if (arg->flags)
+	if (arg->flags || arg->reserved)
 		return -EINVAL;
 	found = kvcalloc(room + 1, sizeof(*found), GFP_KERNEL);
 	if (!found)

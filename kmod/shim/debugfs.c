@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/kernel/debug/svma: track, probes, stats, and per tracked process maps, tree, list, gaps, health,
+ * /sys/kernel/debug/svma: track, probes, stats, and per tracked process maps, tree, list, gaps, rmap, health,
  * journal, divergences. Addresses are those of user space; kernel objects appear hashed.
  */
 #include "svma.h"
@@ -131,6 +131,37 @@ static int gaps_show(struct seq_file *m, void *v)
 	return 0;
 }
 
+static void show_link(struct seq_file *m, const struct svma_core_link *link)
+{
+	seq_printf(m, "  anon_vma %llu root %llu parent %llu refcount %u children %u active %u%s%s\n", link->anon_vma,
+		   link->root, link->parent, link->refcount, link->children, link->active_vmas,
+		   link->bits & SVMA_CORE_LINK_OWN ? " own" : "",
+		   link->bits & SVMA_CORE_LINK_ABROAD ? " abroad" : "");
+}
+
+static int rmap_show(struct seq_file *m, void *v)
+{
+	struct walk *walk = v;
+	const struct svma_live_vma *vma = &walk->node.vma;
+	struct svma_core_link links[8];
+	u32 skip = 0, first = 1, count, more, i;
+	u64 from;
+
+	do {
+		from = vma->start;
+		spin_lock(&walk->t->lock);
+		count = svma_core_chains(walk->t->shadow, &from, &skip, links, ARRAY_SIZE(links), &more);
+		spin_unlock(&walk->t->lock);
+		for (i = 0; i < count && links[i].start == vma->start; i++) {
+			if (first)
+				seq_printf(m, "%llx-%llx\n", vma->start, vma->end);
+			first = 0;
+			show_link(m, &links[i]);
+		}
+	} while (more && i == count && from == vma->start);
+	return 0;
+}
+
 #define WALK_FILE(name)                                                                                  \
 	static const struct seq_operations name##_ops = {                                                \
 		.start = walk_start, .next = walk_next, .stop = walk_stop, .show = name##_show           \
@@ -148,6 +179,7 @@ WALK_FILE(maps);
 WALK_FILE(tree);
 WALK_FILE(list);
 WALK_FILE(gaps);
+WALK_FILE(rmap);
 
 /* --- one page of text each ------------------------------------------------------------------------- */
 
@@ -463,6 +495,7 @@ static void make_dir(struct svma_tracked *t)
 	debugfs_create_file("tree", 0400, dir, t, &tree_fops);
 	debugfs_create_file("list", 0400, dir, t, &list_fops);
 	debugfs_create_file("gaps", 0400, dir, t, &gaps_fops);
+	debugfs_create_file("rmap", 0400, dir, t, &rmap_fops);
 	debugfs_create_file("health", 0400, dir, t, &health_fops);
 	debugfs_create_file("journal", 0400, dir, t, &journal_fops);
 	debugfs_create_file("divergences", 0400, dir, t, &divergences_fops);

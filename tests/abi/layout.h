@@ -387,7 +387,7 @@ ABI_AT(svma_sharer, start, 8);
 ABI_AT(svma_sharer, end, 16);
 ABI_AT(svma_sharer, address, 24);
 
-ABI_SIZE(svma_sharers, 80);
+ABI_SIZE(svma_sharers, 88);
 ABI_AT(svma_sharers, size, 0);
 ABI_AT(svma_sharers, flags, 4);
 ABI_AT(svma_sharers, mm_id, 8);
@@ -400,7 +400,9 @@ ABI_AT(svma_sharers, anon_vma, 48);
 ABI_AT(svma_sharers, capacity, 56);
 ABI_AT(svma_sharers, count, 60);
 ABI_AT(svma_sharers, total, 64);
-ABI_AT(svma_sharers, buffer, 72);
+ABI_AT(svma_sharers, abroad, 72);
+ABI_AT(svma_sharers, reserved, 76);
+ABI_AT(svma_sharers, buffer, 80);
 
 ABI_SIZE(svma_semantic, 200);
 ABI_AT(svma_semantic, size, 0);
@@ -491,7 +493,7 @@ ABI_IS(SVMA_FIELD_CHILDREN, 25);
 ABI_IS(SVMA_FIELD_ACTIVE_VMAS, 26);
 ABI_IS(SVMA_IOC_RMAP, 0xc028b613u);
 ABI_IS(SVMA_IOC_CHAINS, 0xc048b614u);
-ABI_IS(SVMA_IOC_SHARERS, 0xc050b615u);
+ABI_IS(SVMA_IOC_SHARERS, 0xc058b615u);
 ABI_IS(SVMA_IOC_JOURNAL, 0xc038b60cu);
 ABI_IS(SVMA_IOC_REPORT, 0xc7d0b60du);
 ABI_IS(SVMA_IOC_SHAPE, 0xc208b612u);

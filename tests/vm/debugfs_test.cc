@@ -52,7 +52,8 @@ TEST_F(Debugfs, Tracked_FilesExistAndAgree) {
   EXPECT_NE(health.find("invariants hold\n"), std::string::npos) << health;
   EXPECT_NE(health.find("\nmap_count " + std::to_string(shadow.size()) + "\n"), std::string::npos)
       << health;
-  for (const char* name : {"maps", "tree", "list", "gaps", "health", "journal", "divergences"}) {
+  for (const char* name :
+       {"maps", "tree", "list", "gaps", "rmap", "health", "journal", "divergences"}) {
     struct stat status;
     ASSERT_EQ(stat(File(name).c_str(), &status), 0) << name;
     EXPECT_EQ(status.st_mode & 07777, 0400u) << name;

@@ -466,13 +466,14 @@ struct svma_core_sharer {
  * @page: its number in the file
  * @anon_vma: number of the VMA's own anon_vma, 0: none
  * @dev: of the file
+ * @abroad: 1 when VMAs that nobody follows may map it, too
  */
 struct svma_core_page {
 	svma_u64 ino;
 	svma_u64 page;
 	svma_u64 anon_vma;
 	svma_u32 dev;
-	svma_u32 reserved;
+	svma_u32 abroad;
 };
 
 /* Bytes to allocate for a shadow, and for what svma_os_vm_area_alloc() and its likes hand out. */

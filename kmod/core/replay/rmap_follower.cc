@@ -299,12 +299,15 @@ u64 RmapFollower::sharers(const Vma& vma, VirtAddr addr, svma_core_page& page,
           .page = vma.attrs.vm_pgoff.value() + offset,
           .anon_vma = 0,
           .dev = vma.attrs.dev,
-          .reserved = 0};
+          .abroad = 0};
   if (shared_ == nullptr) return 0;
   const RmapLock lock;
   const RmapVma& mine = *beside(vma);
   if (!following_ || mine.anon_vma_chain.empty()) return 0;
   if (mine.anon_vma) page.anon_vma = mine.anon_vma->number;
+  for (const AnonVmaChain* avc = mine.anon_vma_chain.head(); avc; avc = AvcList::next(avc)) {
+    if (avc->anon_vma->shared_abroad) page.abroad = 1;
+  }
   // Whoever is in the tree of an anon_vma is in that of its root, too.
   const AnonVma& root = *mine.anon_vma_chain.head()->anon_vma->root;
   u64 total = 0;
