@@ -4,6 +4,7 @@
 // family of processes.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -94,7 +95,58 @@ int64_t ForkSleeper(Words) {
   return pid;
 }
 
+// Words: first page, pages. The child writes all of them and ends; so does its parent meanwhile.
+int64_t CowStorm(Words words) {
+  for (int round = 0; round < 6; round++) {
+    pid_t children[4];
+    for (pid_t& child : children) {
+      child = fork();
+      if (child == 0) {
+        for (uint64_t i = 0; i < words[1]; i++) *Memory(words[0] + i) = static_cast<char>(round);
+        _exit(0);
+      }
+    }
+    for (uint64_t i = 0; i < words[1]; i += 3) *Memory(words[0] + i) = static_cast<char>(round);
+    for (const pid_t child : children) waitpid(child, nullptr, 0);
+  }
+  return 0;
+}
+
+// Both write into the memory that they share as a whole.
+int64_t WriteAndEnd(Words words) {
+  *Memory(words[0]) = 2;
+  return 0;
+}
+int64_t VforkWrites(Words words) {
+  const pid_t pid = vfork();
+  if (pid == 0) {
+    *Memory(words[0]) = 1;
+    _exit(0);
+  }
+  waitpid(pid, nullptr, 0);
+  return 0;
+}
+int CloneBody(void* page) {
+  const uint64_t words[] = {reinterpret_cast<uint64_t>(page)};
+  return WriteAndEnd(words);
+}
+int64_t CloneVmWrites(Words words) {
+  static char stack[16384];
+  const pid_t pid = clone(CloneBody, stack + sizeof(stack), CLONE_VM | SIGCHLD,
+                          reinterpret_cast<void*>(words[0]));
+  if (pid < 0) return 1;
+  waitpid(pid, nullptr, 0);
+  return 0;
+}
+
+// Words: first page, pages. All of them get the same content.
+int64_t FillAlike(Words words) {
+  memset(Memory(words[0]), 0x5a, words[1] * kPage);
+  return 0;
+}
+
 constexpr uint64_t kPresent = uint64_t{1} << 63;
+constexpr uint64_t kSwapped = uint64_t{1} << 62;
 constexpr uint64_t kPlace = (uint64_t{1} << 55) - 1;
 
 // /proc/PID/pagemap of whole VMAs.
@@ -142,6 +194,27 @@ class Rmap : public Tracee {
       links.insert(links.end(), part.begin(), part.begin() + question.count);
     } while (question.more);
     return links;
+  }
+
+  void ExpectCommand(uint64_t page, const std::string& part) {
+    std::string out;
+    char arguments[64];
+    snprintf(arguments, sizeof(arguments), "%d %lx", puppet_.pid(), static_cast<long>(At(page)));
+    EXPECT_EQ(Command(arguments, &out), 0) << out;
+    EXPECT_NE(out.find(part), std::string::npos) << out;
+  }
+
+  pid_t ForkChild() {
+    const Answer child = puppet_.Run(ForkSleeper);
+    EXPECT_GT(child.value, 0);
+    Check("fork");
+    return child.value;
+  }
+
+  svma_rmap_stats Counts() {
+    auto counts = Argument<svma_rmap_stats>();
+    EXPECT_EQ(device_.Ask(SVMA_IOC_RMAP, &counts), 0);
+    return counts;
   }
 
   // All pages of the arena of all tracked mms, by frame. Nothing of them runs.
@@ -226,8 +299,8 @@ TEST_F(Rmap, Chains_ForkedTwice_LinkedToAllAncestors) {
   KillAndReap(child.value);
 }
 
-TEST_F(Rmap, Sharers_FamilyOf200_EveryPageEveryone) {
-  constexpr uint64_t kDepth = 3, kFanout = 5, kChildren = 5 + 25 + 125;
+TEST_F(Rmap, Sharers_FamilyOf255_EveryPageEveryone) {
+  constexpr uint64_t kDepth = 7, kFanout = 2, kChildren = 254;  // 2 + 4 + ... + 128
   Map(0, kPagesOfFamily);
   const Answer grown = puppet_.Run(GrowBush, {kDepth, kFanout, kChildren});
   ASSERT_EQ(grown.value, 0);
@@ -238,7 +311,7 @@ TEST_F(Rmap, Sharers_FamilyOf200_EveryPageEveryone) {
   ASSERT_GT(places.size(), 5000u);
   std::mt19937_64 random(11);
   std::shuffle(places.begin(), places.end(), random);
-  places.resize(std::min<size_t>(places.size(), 2000));
+  places.resize(std::min<size_t>(places.size(), 10000));
   size_t most = 0;
   for (const Place& place : places) {
     ExpectAllSharers(place);
@@ -274,6 +347,151 @@ TEST_F(Rmap, Command_ForkedPage_AllOfThem) {
            static_cast<long>(At(0)));
   EXPECT_NE(out.find(own), std::string::npos) << out;
   KillAndReap(child.value);
+}
+
+// What stands before and behind the target, and what comes there: all that the merge selftest of
+// v6.17 (tools/testing/selftests/mm/merge.c) has about mremap(), each combination.
+TEST_F(Rmap, Mremap_BetweenFaultedAndUnfaulted_ChainsArePredicted) {
+  enum Neighbour { kNone, kUnfaulted, kFaulted };
+  uint64_t base = 0;
+  const svma_rmap_stats before = Counts();
+  for (int combination = 0; combination < 3 * 3 * 2 * 2 * 2; combination++, base += 1000) {
+    int rest = combination;
+    const auto take = [&rest](int kinds) {
+      const int kind = rest % kinds;
+      rest /= kinds;
+      return kind;
+    };
+    const int prev = take(3), next = take(3);
+    const bool source_faulted = take(2), forked = take(2), dontunmap = take(2);
+    char name[80];
+    snprintf(name, sizeof(name), "prev %d next %d source faulted %d forked %d dontunmap %d", prev,
+             next, source_faulted, forked, dontunmap);
+    // In one piece first, so that offsets and anon_vmas fit where they may.
+    const uint64_t target = base + 3, away = base + 500;
+    Map(target, 3);
+    if (source_faulted) Touch(target, 1);
+    if (prev == kFaulted) {
+      Map(base, 3);
+      Touch(base, 3);
+    }
+    if (next == kFaulted) {
+      Map(base + 6, 3);
+      Touch(base + 6, 3);
+    }
+    const pid_t child = forked ? ForkChild() : 0;
+    ASSERT_NE(puppet_
+                  .Syscall(SYS_mremap, {At(target), 3 * kPage, 3 * kPage,
+                                        MREMAP_MAYMOVE | MREMAP_FIXED, At(away)})
+                  .value,
+              -1)
+        << name;
+    if (prev == kUnfaulted) Map(base, 3);
+    if (next == kUnfaulted) Map(base + 6, 3);
+    const uint64_t flags =
+        MREMAP_MAYMOVE | MREMAP_FIXED | (dontunmap ? uint64_t{MREMAP_DONTUNMAP} : 0);
+    ASSERT_NE(
+        puppet_.Syscall(SYS_mremap, {At(away), 3 * kPage, 3 * kPage, flags, At(target)}).value, -1)
+        << name;
+    Check(name);
+    // First faults afterwards choose by what the merge has left.
+    Touch(target, 3);
+    if (prev) Touch(base, 3);
+    if (next) Touch(base + 6, 3);
+    if (child) KillAndReap(child);
+    if (HasFailure()) return;
+  }
+  const svma_rmap_stats after = Counts();
+  EXPECT_GT(after.compared, before.compared + 300);
+  EXPECT_EQ(after.compared - after.equal, before.compared - before.equal);
+}
+
+TEST_F(Rmap, CowStorm_AndSharedAddressSpaces_ChainsArePredicted) {
+  const svma_rmap_stats before = Counts();
+  Map(0, 256);
+  Touch(0, 256);
+  Run("storm", CowStorm, {0, 256});
+  Map(300, 4);
+  Run("vfork", VforkWrites, {300});
+  Run("clone(CLONE_VM)", CloneVmWrites, {302});
+  ExpectCommand(0, "that is all of them");
+  const svma_rmap_stats after = Counts();
+  EXPECT_GT(after.compared, before.compared + 24);
+  EXPECT_EQ(after.compared - after.equal, before.compared - before.equal);
+}
+
+// MADV_SOFT_OFFLINE moves a page to another frame and never uses the old one again.
+TEST_F(Rmap, Migration_SharersStayTheSame) {
+  constexpr uint64_t kSoftOffline = 101;
+  Map(0, 4);
+  Touch(0, 4);
+  const pid_t child = ForkChild();
+  const uint64_t frame = Pagemap(puppet_.pid(), At(1), At(2))[0] & kPlace;
+  ASSERT_EQ(puppet_.Syscall(SYS_madvise, {At(1), kPage, kSoftOffline}).value, 0);
+  Check("migrated");
+  const uint64_t there = Pagemap(puppet_.pid(), At(1), At(2))[0] & kPlace;
+  EXPECT_NE(there, frame);
+  EXPECT_EQ(Pagemap(child, At(1), At(2))[0] & kPlace, there);
+  ExpectCommand(1, "2 VMAs may map it, 2 do; that is all of them");
+  KillAndReap(child);
+}
+
+TEST_F(Rmap, SwappedOut_FoundByItsSlot) {
+  const std::string file = "/rmap-test-swap";
+  ASSERT_EQ(system(("dd if=/dev/zero of=" + file + " bs=1M count=16 status=none && chmod 600 " +
+                    file + " && mkswap -q " + file + " && swapon " + file)
+                       .c_str()),
+            0);
+  Map(0, 4);
+  Touch(0, 4);
+  // What another CPU has still to put on a list of pages is passed over.
+  EXPECT_TRUE(WaitFor([&] {
+    puppet_.Syscall(SYS_madvise, {At(0), 4 * kPage, MADV_PAGEOUT});
+    return Pagemap(puppet_.pid(), At(1), At(2))[0] & kSwapped;
+  }));
+  const pid_t child = ForkChild();
+  ExpectCommand(1, "swapped out, slot");
+  ExpectCommand(1, "2 VMAs may map it, 2 do\n");
+  Touch(1, 1);
+  ExpectCommand(1, "2 VMAs may map it, 1 do");
+  KillAndReap(child);
+  EXPECT_EQ(system(("swapoff " + file + " && rm " + file).c_str()), 0);
+}
+
+TEST_F(Rmap, HugePage_ForkedAndSplit_AllOfThem) {
+  constexpr uint64_t kHuge = 512;
+  Map(0, 2 * kHuge);
+  ASSERT_EQ(puppet_.Syscall(SYS_madvise, {At(0), 2 * kHuge * kPage, MADV_HUGEPAGE}).value, 0);
+  Touch(kHuge, kHuge);
+  const pid_t child = ForkChild();
+  ExpectCommand(kHuge + 7, "anonymous, part of a larger one");
+  ExpectCommand(kHuge + 7, "2 VMAs may map it, 2 do");
+  Protect(kHuge + 5, 1, PROT_READ);  // the page table is split, the page is not
+  ExpectCommand(kHuge + 5, "2 VMAs may map it, 2 do");
+  Touch(kHuge + 9, 1);
+  ExpectCommand(kHuge + 9, "2 VMAs may map it, 1 do");
+  KillAndReap(child);
+}
+
+// Whose pages are alike is no matter of reverse mapping: those that share a merged page are found
+// by another way, and nothing is claimed about them.
+TEST_F(Rmap, Ksm_MergedPage_CountIsNotClaimed) {
+  Map(0, 64);
+  Run("fill", FillAlike, {0, 64});
+  ASSERT_EQ(puppet_.Syscall(SYS_madvise, {At(0), 64 * kPage, MADV_MERGEABLE}).value, 0);
+  Check("mergeable");
+  const std::string pages = ReadFile("/sys/kernel/mm/ksm/pages_to_scan");
+  ASSERT_EQ(WriteFile("/sys/kernel/mm/ksm/pages_to_scan", "10000"), 0);
+  ASSERT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "1"), 0);
+  EXPECT_TRUE(WaitFor([&] {
+    const std::vector<uint64_t> words = Pagemap(puppet_.pid(), At(0), At(64));
+    return (words[3] & kPlace) == (words[60] & kPlace);
+  }));
+  ExpectCommand(3, "anonymous, merged by KSM");
+  EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "2"), 0);
+  EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/pages_to_scan", pages), 0);
+  EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "0"), 0);
+  ExpectCommand(3, "1 VMAs may map it, 1 do; that is all of them");
 }
 
 TEST_F(Rmap, Debugfs_SaysTheSameAsTheIoctl) {
