@@ -685,7 +685,7 @@ struct svma_sharers {
 	__u32 dev;		/* in with SVMA_SHARERS_FILE, else out: as in struct svma_vma */
 	__u64 ino;		/* likewise; 0: no file */
 	__u64 addr;		/* in, without SVMA_SHARERS_FILE: any byte of the page */
-	__u64 page;		/* in with SVMA_SHARERS_FILE, SVMA_NONE: any; else out: number of the page in the file */
+	__u64 page;		/* in with SVMA_SHARERS_FILE (SVMA_NONE: any), else out: its number in the file */
 	__u64 anon_vma;		/* out: what the VMA's new pages belong to, 0: none */
 	__u32 capacity;
 	__u32 count;		/* out: written */
