@@ -73,6 +73,7 @@ struct svma_pool {
 extern struct svma_pool svma_vma_pool;
 extern struct svma_pool svma_avc_pool;
 extern struct svma_pool svma_anon_vma_pool;
+extern struct svma_pool svma_file_rmap_pool;
 extern struct svma_pool svma_shadow_pool;
 extern struct svma_pool svma_tracked_pool;
 extern struct svma_pool svma_call_pool;

@@ -74,6 +74,7 @@ unsigned long svma_core_shadow_size(void) { return sizeof(svma_shadow); }
 unsigned long svma_core_vma_size(void) { return sizeof(svma::ShadowVma); }
 unsigned long svma_core_avc_size(void) { return sizeof(svma::AnonVmaChain); }
 unsigned long svma_core_anon_vma_size(void) { return sizeof(svma::AnonVma); }
+unsigned long svma_core_file_rmap_size(void) { return sizeof(svma::FileRmap); }
 unsigned long svma_core_rmap_size(void) { return sizeof(svma_rmap); }
 
 svma_rmap* svma_core_rmap_init(void* memory, const char* profile) {

@@ -441,6 +441,7 @@ unsigned long svma_core_shadow_size(void);
 unsigned long svma_core_vma_size(void);
 unsigned long svma_core_avc_size(void);
 unsigned long svma_core_anon_vma_size(void);
+unsigned long svma_core_file_rmap_size(void);
 unsigned long svma_core_rmap_size(void);
 
 /**
