@@ -12,6 +12,7 @@
 #include "replay/shadow.hpp"
 #include "replay/shadow_vma.hpp"
 #include "rmap/rmap_vma.hpp"
+#include "rmap/walk.hpp"
 #include "vma/merge.hpp"
 #include "vma/tree_shape.hpp"
 #include "vma/verify.hpp"
@@ -61,6 +62,12 @@ bool explain(const MergeRules& rules, MergeSide side, const Vma* neighbour, cons
     out[i] = {answer.lower, answer.upper, answer.asked, answer.held};
   }
   return explanation.mergeable;
+}
+
+svma_core_sharer sharer_of(const RmapVma& vma, VirtAddr address) {
+  const auto* const follower = reinterpret_cast<const RmapFollower*>(vma.mm);
+  const AddrRange range = vma.bounds.range;
+  return {follower->owner(), range.start.value(), range.end.value(), address.value()};
 }
 
 }  // namespace
@@ -318,13 +325,43 @@ void svma_core_why(const svma_shadow* shadow, svma_u64 addr, svma_merge_report* 
   if (svma::explain(rules, svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
 }
 
+svma_u64 svma_core_sharers_of_file(svma_rmap* rmap, svma_u32 dev, svma_u64 ino, svma_u64 page,
+                                   svma_core_sharer* out, svma_u32 room) {
+  const svma::RmapLock lock;
+  const svma::FileRmap* const file = rmap->files().find({dev, ino});
+  svma_u64 total = 0;
+  if (file == nullptr) return 0;
+  svma::rmap_walk_file(*file, svma::PageOffset(page), svma::PageCount(1),
+                       [&](const svma::RmapVma& vma, VirtAddr address) {
+                         if (total < room) out[total] = svma::sharer_of(vma, address);
+                         return ++total < SVMA_CORE_SHARERS;
+                       });
+  return total;
+}
+
+namespace svma {
+namespace {
+
+int report_broken(const char* invariant, VirtAddr addr, char* what, unsigned long size,
+                  svma_u64* where) {
+  unsigned long i = 0;
+  for (; size != 0 && i + 1 < size && invariant[i] != '\0'; ++i) what[i] = invariant[i];
+  if (size != 0) what[i] = '\0';
+  *where = addr.value();
+  return -kEINVAL;
+}
+
+}  // namespace
+}  // namespace svma
+
 int svma_core_verify(const svma_shadow* shadow, char* what, unsigned long size, svma_u64* where) {
   svma::VerifyReport report;
-  if (svma::verify(shadow->space(), &report)) return 0;
-  unsigned long i = 0;
-  for (; size != 0 && i + 1 < size && report.invariant[i] != '\0'; ++i)
-    what[i] = report.invariant[i];
-  if (size != 0) what[i] = '\0';
-  *where = report.addr.value();
-  return -svma::kEINVAL;
+  if (!svma::verify(shadow->space(), &report)) {
+    return svma::report_broken(report.invariant, report.addr, what, size, where);
+  }
+  for (const Vma* vma = shadow->space().first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    const char* const broken = shadow->verify_rmap(*vma);
+    if (broken != nullptr) return svma::report_broken(broken, vma->vm_start, what, size, where);
+  }
+  return 0;
 }

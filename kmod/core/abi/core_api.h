@@ -696,7 +696,37 @@ int svma_core_tree_shape(const struct svma_shadow *shadow, svma_u64 *from, svma_
 void svma_core_why(const struct svma_shadow *shadow, svma_u64 addr, struct svma_merge_report *out);
 
 /**
- * svma_core_verify - check every invariant of the shadow
+ * struct svma_core_sharer - a VMA of a shadow that may map a page
+ * @owner: whose shadow it is, as svma_core_shadow_init() was told; 0: it was told nothing
+ * @start: first byte of the VMA
+ * @end: first byte after it
+ * @address: where the page would be
+ */
+struct svma_core_sharer {
+	svma_u64 owner;
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 address;
+};
+
+/* So many are found at most, that the lock is not held for ever. */
+#define SVMA_CORE_SHARERS 65536
+
+/**
+ * svma_core_sharers_of_file - the VMAs of all shadows that map a page of a file, in the order of the file's tree
+ * @rmap: what they follow; an mm in the middle of an operation is found as its shadow has it at that moment
+ * @dev: of the file's super block, as in struct svma_live_vma
+ * @ino: of the file
+ * @page: number of the page in the file
+ * @out: the first @room of them
+ * Return: how many there are, SVMA_CORE_SHARERS at most.
+ */
+svma_u64 svma_core_sharers_of_file(struct svma_rmap *rmap, svma_u32 dev, svma_u64 ino, svma_u64 page,
+				   struct svma_core_sharer *out, svma_u32 room);
+
+/**
+ * svma_core_verify - check every invariant of the shadow, and of its part in reverse mapping what can be told without
+ *	the others'
  * @what: name of the first one that does not hold, at most @size bytes with the terminating zero
  * @where: vm_start of the node concerned
  * Return: 0 or -EINVAL.
