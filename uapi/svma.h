@@ -617,6 +617,13 @@ struct svma_rmap_stats {
 	__u64 equal;		/* out */
 	__u64 cut;		/* out: of these, chains of which only the beginning was compared */
 	__u64 unsure;		/* out: what is counted was not compared, since relatives were busy; after a fork all */
+	__u64 anon_vmas;	/* out: of all shadows together, whatever the flags; likewise the next */
+	__u64 chain_links;	/* out: anon_vma_chain entries */
+	__u64 files;		/* out: that some VMA maps */
+	__u32 anon_vma_bytes;	/* out: that one takes; likewise the next */
+	__u32 chain_link_bytes;
+	__u32 file_bytes;
+	__u32 reserved;
 };
 
 /* svma_chain_link.bits */

@@ -81,13 +81,25 @@ struct Look {
   std::optional<size_t> asked;
 };
 
-std::optional<Look> look_once(Device& device, const Pages& pages, const svma_mm& mm,
+bool mergeable(const TreeSnapshot& snapshot, uint64_t address) {
+  constexpr uint64_t kVmMergeable = 0x80000000;
+  return std::any_of(snapshot.vmas.begin(), snapshot.vmas.end(), [&](const svma_vma& vma) {
+    return vma.start <= address && address < vma.end && (vma.flags & kVmMergeable);
+  });
+}
+
+std::optional<Look> look_once(Device& device, const Pages& pages, const TreeSnapshot& snapshot,
                               uint64_t address) {
+  const svma_mm& mm = snapshot.mm;
   Look look;
   const auto entry = pages.entry(mm.pid, address);
   if (!entry) throw Error("process {}: it ended before its pages could be read", mm.pid);
   look.page.entry = *entry;
-  if (entry->present()) look.page.frame = pages.frame(entry->frame());
+  if (entry->present()) {
+    look.page.frame = pages.frame(entry->frame());
+    PageFlags& flags = look.page.frame->flags;
+    if (!mergeable(snapshot, address)) flags = flags.without_ksm();
+  }
   Sharers sharers = device.sharers(mm.pid, address);
   look.page.anon_vma = sharers.anon_vma;
   look.page.dev = sharers.dev;
@@ -131,7 +143,7 @@ int show_page(const RmapOptions& options, bool json) {
   std::string wrong;
   // Processes go on meanwhile: what contradicts the shadow has to do so twice.
   for (int attempt = 0; attempt < kAttempts && (!look || !wrong.empty()); ++attempt) {
-    look = look_once(device, pages, snapshot.mm, address);
+    look = look_once(device, pages, snapshot, address);
     if (look) wrong = contradiction(look->page, look->candidates, look->asked);
   }
   if (!look)

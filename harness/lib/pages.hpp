@@ -50,6 +50,10 @@ class PageFlags {
   bool ksm() const { return has(21); }
   bool zero_page() const { return has(24); }
 
+  // v6.12 calls each anonymous page one of KSM's (fs/proc/page.c stable_page_flags()
+  // tests a mask as if it were a bit); there are none outside of VM_MERGEABLE.
+  PageFlags without_ksm() const { return PageFlags(raw_ & ~(uint64_t{1} << 21)); }
+
  private:
   bool has(unsigned bit) const { return raw_ >> bit & 1; }
 
@@ -57,8 +61,7 @@ class PageFlags {
 };
 
 struct FrameState {
-  uint64_t mapcount =
-      0;  // page table entries that map it; of a compound page an average may be all
+  uint64_t mapcount = 0;  // entries of page tables; of a compound page perhaps their average
   PageFlags flags;
 };
 

@@ -23,6 +23,7 @@
 #include "rmap/adopt.cc"
 #include "rmap/anon_vma.cc"
 #include "rmap/change.cc"
+#include "rmap/file.cc"
 #include "rmap/reserve.cc"
 #include "rmap/semantics.cc"
 #include "rmap/verify.cc"

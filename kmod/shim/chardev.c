@@ -516,12 +516,18 @@ static int do_rmap(struct svma_session *session, struct svma_rmap_stats *arg)
 {
 	const struct svma_rmap_counts *counts = arg->flags & SVMA_STATS_MODULE ? &svma_rmap_counts : &session->rmap;
 
-	if (arg->flags & ~SVMA_STATS_MODULE)
+	if (arg->flags & ~SVMA_STATS_MODULE || arg->reserved)
 		return -EINVAL;
 	arg->compared = atomic64_read(&counts->compared);
 	arg->equal = atomic64_read(&counts->equal);
 	arg->cut = atomic64_read(&counts->cut);
 	arg->unsure = atomic64_read(&counts->unsure);
+	arg->anon_vmas = svma_pool_used(&svma_anon_vma_pool);
+	arg->chain_links = svma_pool_used(&svma_avc_pool);
+	arg->files = svma_pool_used(&svma_file_rmap_pool);
+	arg->anon_vma_bytes = svma_anon_vma_pool.size;
+	arg->chain_link_bytes = svma_avc_pool.size;
+	arg->file_bytes = svma_file_rmap_pool.size;
 	return 0;
 }
 
@@ -584,18 +590,29 @@ static int sharers_of_page(struct svma_sharers *arg, struct svma_core_sharer *fo
 	return err;
 }
 
+static_assert(SVMA_CORE_ANY_PAGE == SVMA_NONE);
+
+static int sharers_of_file(struct svma_sharers *arg, struct svma_core_sharer *found, u32 room)
+{
+	arg->total = svma_core_sharers_of_file(svma_rmap, arg->dev, arg->ino, arg->page, found, room);
+	arg->abroad = 1; /* who maps a file is told to nobody */
+	return 0;
+}
+
 static int do_sharers(struct svma_session *session, struct svma_sharers *arg)
 {
 	u32 room = min_t(u32, arg->capacity, SVMA_CORE_SHARERS);
 	struct svma_core_sharer *found;
 	int err;
 
-	if (arg->flags || arg->reserved)
+	if (arg->flags & ~SVMA_SHARERS_FILE || arg->reserved)
+		return -EINVAL;
+	if (arg->flags && (arg->mm_id || arg->pid))
 		return -EINVAL;
 	found = kvcalloc(room + 1, sizeof(*found), GFP_KERNEL);
 	if (!found)
 		return -ENOMEM;
-	err = sharers_of_page(arg, found, room);
+	err = arg->flags ? sharers_of_file(arg, found, room) : sharers_of_page(arg, found, room);
 	if (!err) {
 		arg->count = min_t(u64, arg->total, room);
 		if (copy_to_user(u64_to_user_ptr(arg->buffer), found, arg->count * sizeof(*found)))
@@ -700,7 +717,7 @@ static int do_stats(struct svma_session *session, struct svma_stats *arg)
 		arg->tracked = tracked_ids(session, NULL, 0);
 		arg->tracked_ever = session->tracked_ever;
 	}
-	arg->vmas = svma_vma_pool.nr_total - svma_vma_pool.nr_free;
+	arg->vmas = svma_pool_used(&svma_vma_pool);
 	arg->memory = svma_memory_used();
 	arg->memory_cap = svma_memory_cap();
 	arg->pool_free = svma_vma_pool.nr_free;

@@ -393,9 +393,12 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "tracked %d\ntracked_ever %llu\nmemory %lu\nmemory_cap %lu\n",
 		   atomic_read(&svma_nr_tracked), svma_tracked_ever, svma_memory_used(), svma_memory_cap());
 	seq_printf(m, "vmas %lu\npool_free %lu\npool_empty %lu\ncanary_failures %llu\n",
-		   svma_vma_pool.nr_total - svma_vma_pool.nr_free, svma_vma_pool.nr_free,
+		   svma_pool_used(&svma_vma_pool), svma_vma_pool.nr_free,
 		   svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty,
 		   (u64)atomic64_read(&svma_canary_failures));
+	seq_printf(m, "anon_vmas %lu of %u bytes\nchain_links %lu of %u bytes\nfiles %lu of %u bytes\n",
+		   svma_pool_used(&svma_anon_vma_pool), svma_anon_vma_pool.size, svma_pool_used(&svma_avc_pool),
+		   svma_avc_pool.size, svma_pool_used(&svma_file_rmap_pool), svma_file_rmap_pool.size);
 	show_counts(m, &all);
 	return 0;
 }

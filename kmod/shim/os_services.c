@@ -32,6 +32,16 @@ void svma_os_anon_vma_free(void *anon_vma)
 	svma_pool_free(&svma_anon_vma_pool, anon_vma);
 }
 
+void *svma_os_file_rmap_alloc(void)
+{
+	return svma_pool_alloc(&svma_file_rmap_pool);
+}
+
+void svma_os_file_rmap_free(void *file)
+{
+	svma_pool_free(&svma_file_rmap_pool, file);
+}
+
 static DEFINE_SPINLOCK(rmap_lock);
 
 void svma_os_rmap_lock(void)

@@ -16,6 +16,7 @@ MODULE_PARM_DESC(pool_vmas, "VMA nodes kept ready for probe handlers");
 struct svma_pool svma_vma_pool = { .name = "svma_vma", .align = 64 };
 struct svma_pool svma_avc_pool = { .name = "svma_avc", .align = 16 };
 struct svma_pool svma_anon_vma_pool = { .name = "svma_anon_vma", .align = 16 };
+struct svma_pool svma_file_rmap_pool = { .name = "svma_file_rmap", .align = 16 };
 struct svma_pool svma_shadow_pool = { .name = "svma_shadow", .align = 64, .target = 256 };
 struct svma_pool svma_call_pool = { .name = "svma_call", .align = 8, .target = 512 };
 struct svma_pool svma_tracked_pool = { .name = "svma_tracked", .align = 64, .target = 256 };
@@ -23,7 +24,7 @@ struct svma_pool svma_tracked_pool = { .name = "svma_tracked", .align = 64, .tar
 struct svma_pool svma_journal_pool = { .name = "svma_journal", .align = 64, .target = 256, .share = 4 };
 
 static struct svma_pool *const pools[] = { &svma_vma_pool, &svma_avc_pool, &svma_anon_vma_pool,
-					   &svma_shadow_pool, &svma_tracked_pool, &svma_call_pool,
+					   &svma_file_rmap_pool, &svma_shadow_pool, &svma_tracked_pool, &svma_call_pool,
 					   &svma_journal_pool };
 
 unsigned long svma_memory_cap(void)
@@ -146,6 +147,8 @@ int svma_pools_init(void)
 	svma_avc_pool.target = pool_vmas;
 	svma_anon_vma_pool.size = svma_core_anon_vma_size();
 	svma_anon_vma_pool.target = pool_vmas / 2;
+	svma_file_rmap_pool.size = svma_core_file_rmap_size();
+	svma_file_rmap_pool.target = pool_vmas / 4; /* of files that nobody maps yet; a fork needs none */
 	svma_shadow_pool.size = svma_core_shadow_size();
 	svma_tracked_pool.size = sizeof(struct svma_tracked);
 	svma_call_pool.size = sizeof(struct svma_call_entry);

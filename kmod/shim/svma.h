@@ -73,6 +73,7 @@ struct svma_pool {
 extern struct svma_pool svma_vma_pool;
 extern struct svma_pool svma_avc_pool;
 extern struct svma_pool svma_anon_vma_pool;
+extern struct svma_pool svma_file_rmap_pool;
 extern struct svma_pool svma_shadow_pool;
 extern struct svma_pool svma_tracked_pool;
 extern struct svma_pool svma_call_pool;
@@ -86,6 +87,11 @@ void svma_pool_free(struct svma_pool *pool, void *object);
 int svma_pool_fill(struct svma_pool *pool, unsigned long free);
 /* Fill or trim all pools to their targets. Process context. */
 void svma_pools_balance(void);
+/* Objects handed out. */
+static inline unsigned long svma_pool_used(const struct svma_pool *pool)
+{
+	return READ_ONCE(pool->nr_total) - READ_ONCE(pool->nr_free);
+}
 unsigned long svma_memory_used(void);
 unsigned long svma_memory_cap(void);
 

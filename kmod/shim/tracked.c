@@ -217,6 +217,8 @@ static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 			err = svma_pool_fill(&svma_avc_pool, svma_avc_pool.target + chained);
 		if (!err)
 			err = svma_pool_fill(&svma_anon_vma_pool, svma_anon_vma_pool.target + chained);
+		if (!err)
+			err = svma_pool_fill(&svma_file_rmap_pool, svma_file_rmap_pool.target + mm->map_count);
 		if (err)
 			return err;
 		chained *= 2; /* a VMA of a process that was forked has more than one */

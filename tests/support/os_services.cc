@@ -73,3 +73,6 @@ extern "C" void svma_os_avc_free(void* avc) { give_back(avc); }
 
 extern "C" void* svma_os_anon_vma_alloc(void) { return allocate(16, sizeof(svma::AnonVma)); }
 extern "C" void svma_os_anon_vma_free(void* anon_vma) { give_back(anon_vma); }
+
+extern "C" void* svma_os_file_rmap_alloc(void) { return allocate(16, sizeof(svma::FileRmap)); }
+extern "C" void svma_os_file_rmap_free(void* file) { give_back(file); }

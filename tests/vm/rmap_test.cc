@@ -491,7 +491,107 @@ TEST_F(Rmap, Ksm_MergedPage_CountIsNotClaimed) {
   EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "2"), 0);
   EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/pages_to_scan", pages), 0);
   EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "0"), 0);
+  ASSERT_EQ(puppet_.Syscall(SYS_madvise, {At(0), 64 * kPage, MADV_UNMERGEABLE}).value, 0);
+  Check("unmergeable");
   ExpectCommand(3, "1 VMAs may map it, 1 do; that is all of them");
+}
+
+constexpr char kFile[] = "/rmap-test-file";
+
+class RmapFile : public Rmap {
+ protected:
+  // Page 1 of the file is mapped thrice: shared, private, and shared once more at another offset.
+  void SetUp() override {
+    Rmap::SetUp();
+    const std::string content(8 * kPage, 'f');
+    const int fd = open(kFile, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    ASSERT_GE(fd, 0);
+    ASSERT_EQ(write(fd, content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    close(fd);
+    const int64_t file =
+        puppet_.Syscall(SYS_open, {reinterpret_cast<uint64_t>(kFile), O_RDWR}).value;
+    ASSERT_GE(file, 0);
+    Map(0, 4, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    Map(10, 4, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+    Map(20, 2, PROT_READ | PROT_WRITE, MAP_SHARED, file, 1);
+    Run("read", ReadAll);
+  }
+  void TearDown() override {
+    unlink(kFile);
+    Rmap::TearDown();
+  }
+
+  static int64_t ReadAll(Words) {
+    for (const uint64_t page : {0, 1, 10, 11, 20}) {
+      if (*static_cast<volatile char*>(Memory(page)) != 'f') return 1;
+    }
+    return 0;
+  }
+
+  // The places at which the module says that a page of the file may be.
+  std::set<Place> FileSharers(uint64_t page) {
+    svma_sharers question;
+    Sharers(id_, At(0), &question);
+    std::vector<svma_sharer> sharers(64);
+    auto of_file = Argument<svma_sharers>();
+    of_file.flags = SVMA_SHARERS_FILE;
+    of_file.dev = question.dev;
+    of_file.ino = question.ino;
+    of_file.page = page;
+    of_file.capacity = sharers.size();
+    of_file.buffer = reinterpret_cast<uint64_t>(sharers.data());
+    EXPECT_EQ(device_.Ask(SVMA_IOC_SHARERS, &of_file), 0);
+    EXPECT_EQ(of_file.total, of_file.count);
+    std::set<Place> places;
+    for (uint32_t i = 0; i < of_file.count; i++) {
+      EXPECT_TRUE(places.insert({sharers[i].mm_id, sharers[i].address}).second) << "told twice";
+    }
+    return places;
+  }
+};
+
+TEST_F(RmapFile, Sharers_ManyProcesses_AllThatMapThePage) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < 8; i++) children.push_back(ForkChild());
+  Protect(1, 1, PROT_READ);  // of the parent alone: its shared mapping is three VMAs now
+  LookEverywhere();
+  ASSERT_EQ(mms_.size(), 9u);
+  std::set<Place> expected;
+  for (const auto& [mm_id, pid] : mms_) {
+    for (const uint64_t page : {1, 11, 20}) expected.insert({mm_id, At(page)});
+  }
+  EXPECT_EQ(FileSharers(1), expected);
+  // What was read is in each page table of the parent; children get shared pages by their own
+  // faults.
+  for (const Place& place : by_frame_.at(frame_at_.at({id_, At(1)}))) {
+    EXPECT_TRUE(expected.count(place)) << std::hex << place.second;
+  }
+  EXPECT_EQ(FileSharers(6).size(), 0u);
+  EXPECT_EQ(FileSharers(SVMA_NONE).size(), 9u * 3 + 2);
+  ExpectCommand(1, "of a file, mapped");
+  for (const pid_t child : children) KillAndReap(child);
+}
+
+TEST_F(RmapFile, PrivateCopy_IsFoundAsAnonymous) {
+  ExpectCommand(11, "3 VMAs may map it, 3 do; that is all of them");
+  Touch(11, 1);
+  ExpectCommand(11, "anonymous, mapped 1 times");
+  ExpectCommand(11, "1 VMAs may map it, 1 do; that is all of them");
+  ExpectCommand(1, "3 VMAs may map it, 2 do; that is all of them");
+  const pid_t child = ForkChild();
+  ExpectCommand(11, "2 VMAs may map it, 2 do; that is all of them");
+  KillAndReap(child);
+}
+
+TEST_F(RmapFile, Command_ByName_ListsMappings) {
+  std::string out;
+  EXPECT_EQ(Command(std::string("--file ") + kFile, &out), 0) << out;
+  EXPECT_NE(out.find("3 VMAs may map it"), std::string::npos) << out;
+  EXPECT_EQ(Command(std::string("--file ") + kFile + " --page 1", &out), 0) << out;
+  EXPECT_NE(out.find("3 VMAs may map it, 3 do"), std::string::npos) << out;
+  EXPECT_EQ(Command("--file /no/such/file", &out), 2);
+  EXPECT_NE(out.find("No such file"), std::string::npos) << out;
+  EXPECT_EQ(Command("", &out), 2) << out;
 }
 
 TEST_F(Rmap, Debugfs_SaysTheSameAsTheIoctl) {

@@ -12,6 +12,7 @@
 #include "replay/shadow.hpp"
 #include "replay/shadow_vma.hpp"
 #include "rmap/rmap_vma.hpp"
+#include "rmap/walk.hpp"
 #include "vma/merge.hpp"
 #include "vma/tree_shape.hpp"
 #include "vma/verify.hpp"
@@ -74,6 +75,7 @@ unsigned long svma_core_shadow_size(void) { return sizeof(svma_shadow); }
 unsigned long svma_core_vma_size(void) { return sizeof(svma::ShadowVma); }
 unsigned long svma_core_avc_size(void) { return sizeof(svma::AnonVmaChain); }
 unsigned long svma_core_anon_vma_size(void) { return sizeof(svma::AnonVma); }
+unsigned long svma_core_file_rmap_size(void) { return sizeof(svma::FileRmap); }
 unsigned long svma_core_rmap_size(void) { return sizeof(svma_rmap); }
 
 svma_rmap* svma_core_rmap_init(void* memory, const char* profile) {
@@ -102,8 +104,12 @@ svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 s
 int svma_core_choice(const char* profile, unsigned int index, svma_choice* out) {
   const svma::Semantics* const semantics = svma::find_semantics(profile);
   svma::Choice choice{};
-  if (semantics == nullptr || !svma::describe_choice(*semantics, index, choice))
-    return -svma::kENOENT;
+  if (semantics == nullptr) return -svma::kENOENT;
+  const svma::u32 count = svma::choice_count();
+  const bool found = index < count ? svma::describe_choice(*semantics, index, choice)
+                                   : svma::describe_rmap_choice(*svma::find_rmap_semantics(profile),
+                                                                index - count, choice);
+  if (!found) return -svma::kENOENT;
   *out = {choice.name, choice.value, choice.source};
   return 0;
 }
@@ -283,6 +289,21 @@ int svma_core_sharers(const svma_shadow* shadow, svma_u64 addr, svma_core_page* 
   return 0;
 }
 
+svma_u64 svma_core_sharers_of_file(svma_rmap* rmap, svma_u32 dev, svma_u64 ino, svma_u64 page,
+                                   svma_core_sharer* out, svma_u32 room) {
+  const svma::RmapLock lock;
+  const svma::FileRmap* const file = rmap->files().find({dev, ino});
+  svma_u64 total = 0;
+  if (file == nullptr) return 0;
+  const bool any = page == SVMA_CORE_ANY_PAGE;
+  svma::rmap_walk_file(*file, svma::PageOffset(any ? 0 : page), svma::PageCount(any ? ~0ull : 1),
+                       [&](const svma::RmapVma& vma, VirtAddr address) {
+                         if (total < room) out[total] = svma::RmapFollower::sharer_of(vma, address);
+                         return ++total < SVMA_CORE_SHARERS;
+                       });
+  return total;
+}
+
 int svma_core_gap(const svma_shadow* shadow, const svma_gap_query* query, svma_u64* result,
                   svma_u32* visited) {
   *visited = 0;
@@ -330,13 +351,29 @@ void svma_core_why(const svma_shadow* shadow, svma_u64 addr, svma_merge_report* 
   if (svma::explain(rules, svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
 }
 
+namespace svma {
+namespace {
+
+int report_broken(const char* invariant, VirtAddr addr, char* what, unsigned long size,
+                  svma_u64* where) {
+  unsigned long i = 0;
+  for (; size != 0 && i + 1 < size && invariant[i] != '\0'; ++i) what[i] = invariant[i];
+  if (size != 0) what[i] = '\0';
+  *where = addr.value();
+  return -kEINVAL;
+}
+
+}  // namespace
+}  // namespace svma
+
 int svma_core_verify(const svma_shadow* shadow, char* what, unsigned long size, svma_u64* where) {
   svma::VerifyReport report;
-  if (svma::verify(shadow->space(), &report)) return 0;
-  unsigned long i = 0;
-  for (; size != 0 && i + 1 < size && report.invariant[i] != '\0'; ++i)
-    what[i] = report.invariant[i];
-  if (size != 0) what[i] = '\0';
-  *where = report.addr.value();
-  return -svma::kEINVAL;
+  if (!svma::verify(shadow->space(), &report)) {
+    return svma::report_broken(report.invariant, report.addr, what, size, where);
+  }
+  for (const Vma* vma = shadow->space().first(); vma != nullptr; vma = AddressSpace::next(vma)) {
+    const char* const broken = shadow->verify_rmap(*vma);
+    if (broken != nullptr) return svma::report_broken(broken, vma->vm_start, what, size, where);
+  }
+  return 0;
 }

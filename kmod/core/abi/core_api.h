@@ -481,6 +481,7 @@ unsigned long svma_core_shadow_size(void);
 unsigned long svma_core_vma_size(void);
 unsigned long svma_core_avc_size(void);
 unsigned long svma_core_anon_vma_size(void);
+unsigned long svma_core_file_rmap_size(void);
 unsigned long svma_core_rmap_size(void);
 
 /**
@@ -704,6 +705,20 @@ svma_u32 svma_core_chains(const struct svma_shadow *shadow, svma_u64 *from, svma
 int svma_core_sharers(const struct svma_shadow *shadow, svma_u64 addr, struct svma_core_page *page,
 		      struct svma_core_sharer *out, svma_u32 room, svma_u64 *total);
 
+/**
+ * svma_core_sharers_of_file - the VMAs of all shadows that map a page of a file, in the order of the file's tree
+ * @rmap: what they follow; an mm in the middle of an operation is found as its shadow has it at that moment
+ * @dev: of the file's super block, as in struct svma_live_vma
+ * @ino: of the file
+ * @page: number of the page in the file; SVMA_CORE_ANY_PAGE: all that map any of it, at the first one they map
+ * @out: the first @room of them
+ * Return: how many there are, up to SVMA_CORE_SHARERS.
+ */
+svma_u64 svma_core_sharers_of_file(struct svma_rmap *rmap, svma_u32 dev, svma_u64 ino, svma_u64 page,
+				   struct svma_core_sharer *out, svma_u32 room);
+
+#define SVMA_CORE_ANY_PAGE (~0ull)
+
 /* A walk ends after so many: a lock is held meanwhile. */
 #define SVMA_CORE_SHARERS 65536
 
@@ -762,7 +777,8 @@ int svma_core_tree_shape(const struct svma_shadow *shadow, svma_u64 *from, svma_
 void svma_core_why(const struct svma_shadow *shadow, svma_u64 addr, struct svma_merge_report *out);
 
 /**
- * svma_core_verify - check every invariant of the shadow
+ * svma_core_verify - check every invariant of the shadow, and of its part in reverse mapping what can be told without
+ *	the others'
  * @what: name of the first one that does not hold, at most @size bytes with the terminating zero
  * @where: vm_start of the node concerned
  * Return: 0 or -EINVAL.

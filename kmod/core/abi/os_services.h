@@ -117,6 +117,18 @@ void *svma_os_anon_vma_alloc(void);
 void svma_os_anon_vma_free(void *anon_vma);
 
 /**
+ * svma_os_file_rmap_alloc - one block of svma_core_file_rmap_size() bytes, aligned to 16
+ * Return: the block, not cleared, or NULL when the preallocated pool is empty.
+ */
+void *svma_os_file_rmap_alloc(void);
+
+/**
+ * svma_os_file_rmap_free - give a block back to the pool
+ * @file: from svma_os_file_rmap_alloc(); not NULL
+ */
+void svma_os_file_rmap_free(void *file);
+
+/**
  * svma_os_live_find - find_vma() on the live side
  * @mm: the live mm; its mmap_lock is held, for writing or for reading
  * @addr: bytes

@@ -30,6 +30,13 @@ namespace svma {
   X(rmap_fork_file_behind)      /* a forked file mapping is not put right behind its parent */ \
   X(rmap_address_off_by_one)    /* a walk tells addresses one page too high */
 
+// Those of what feeds the trees of files, likewise.
+#define SVMA_FILE_MUTATIONS(X)                                                               \
+  X(file_split_forgotten)    /* the new part of a split is not put into its file's tree */   \
+  X(file_stale_after_shrink) /* what gives pages up to a neighbour keeps its place there */  \
+  X(file_change_ignored)     /* a VMA that is found to map another file stays where it is */ \
+  X(file_tree_leaked)        /* a tree whose last VMA has gone is kept */
+
 // The name, and what goes wrong. Each name is also what the module parameter `mutation` takes.
 #define SVMA_MUTATIONS(X)                                                                 \
   X(skip_merge_below)       /* mmap does not grow the VMA below */                        \
@@ -67,7 +74,8 @@ namespace svma {
   X(mremap_call_moves)      /* mremap is thought to move what has room to grow */         \
   X(brk_call_longer)        /* brk is thought to map one page too many */                 \
   X(mbind_call_stops)       /* mbind is thought to visit one VMA only */                  \
-  SVMA_RMAP_MUTATIONS(X)
+  SVMA_RMAP_MUTATIONS(X)                                                                  \
+  SVMA_FILE_MUTATIONS(X)
 
 enum class Mutation : u8 {
   none,

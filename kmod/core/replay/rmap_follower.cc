@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "replay/rmap_follower.hpp"
 
+#include "base/mutation.hpp"
 #include "replay/compare.hpp"
 #include "replay/facts.hpp"
 #include "replay/shadow_vma.hpp"
+#include "rmap/verify.hpp"
 #include "rmap/walk.hpp"
 
 // Always last.
@@ -18,6 +20,14 @@ RmapBounds bounds_of(const Vma& vma, bool anon_pgoff_apart) {
   const bool apart = anon_pgoff_apart && is_private_file(vma.attrs);
   const PageOffset anon(vma.vm_start.page_number() + vma.attrs.anon_shift.residue());
   return {vma.range(), vma.attrs.vm_pgoff, apart ? anon : vma.attrs.vm_pgoff};
+}
+
+FileId id_of(const VmaAttrs& attrs) { return {attrs.dev, attrs.ino}; }
+
+// Whether `mine` is in the tree of the file that `attrs` name, or in none when there is none.
+bool file_is_current(const RmapVma& mine, const VmaAttrs& attrs) {
+  if (attrs.file == 0) return mine.mapping == nullptr;
+  return mine.mapping != nullptr && mine.mapping->id == id_of(attrs);
 }
 
 u64 position_of(u64 identity, const svma_live_chain& live) {
@@ -51,16 +61,39 @@ void RmapFollower::follow(AddressSpace& space, SharedRmap& rmap, u64 owner) {
 void RmapFollower::restart() { following_ = shared_ != nullptr; }
 
 // Brings what VMAs are asked for up to date. Some change without a change of bounds: an unmapped
-// source of mremap() gets a new vm_pgoff.
-void RmapFollower::renew(Vma& vma) {
+// source of mremap() gets a new vm_pgoff, and what was adopted may have another file.
+// RETURNS: false when a pool ran empty; nothing is followed then.
+bool RmapFollower::renew(Vma& vma) {
   RmapVma* const mine = beside(vma);
+  if (!renew_file(mine, vma.attrs, nullptr)) return false;
   mine->attrs = {vma.attrs.vm_flags, vma.attrs.file, vma.attrs.vm_policy, vma.attrs.anonymous};
   RmapChange change;
   change.vma = mine;
   change.bounds = bounds_of(vma, shared_->semantics().anon_pgoff_apart);
-  if (mine->bounds == change.bounds) return;
+  if (mine->bounds == change.bounds) return true;
   RmapReserve none;
   SVMA_CHECK(shared_->adjust(change, none).ok());
+  return true;
+}
+
+// By the bounds that `mine` has, right or not: renew() sees to them. `source`: as
+// Rmap::link_file().
+bool RmapFollower::renew_file(RmapVma* mine, const VmaAttrs& attrs, RmapVma* source) {
+  if (file_is_current(*mine, attrs)) return true;
+  RmapReserve reserve;
+  if (attrs.file != 0) {
+    const Status filled = reserve.fill(shared_->link_file_needs(id_of(attrs)));
+    if (!filled.ok()) return note(filled);
+  }
+  if (mine->mapping && mutated(Mutation::file_change_ignored)) return true;
+  shared_->unlink_file_vma(mine);
+  return attrs.file == 0 || note(shared_->link_file(mine, id_of(attrs), source, reserve));
+}
+
+// free_pgtables(), in all four kernels: first the anon_vmas, then the file.
+void RmapFollower::unlink(RmapVma* vma) {
+  shared_->unlink_anon_vmas(vma);
+  shared_->unlink_file_vma(vma);
 }
 
 // RETURNS: whether all is well; else nothing is followed from here on.
@@ -73,7 +106,7 @@ void RmapFollower::leave_locked(bool ended) {
   if (!following_) return;
   if (!ended) share_abroad_locked();
   for (Vma* vma = space_->first(); vma != nullptr; vma = AddressSpace::next(vma)) {
-    shared_->unlink_anon_vmas(beside(*vma));
+    unlink(beside(*vma));
   }
   following_ = false;
 }
@@ -106,20 +139,27 @@ void RmapFollower::on_inserted(VmaObserver& observer, Vma& vma) {
   RmapVma* const mine = construct_at<RmapVma>(beside(vma));
   mine->bounds = bounds_of(vma, self.shared_->semantics().anon_pgoff_apart);
   mine->mm = reinterpret_cast<u64>(&self);
+  if (vma.attrs.file == 0) return;
+  const RmapLock lock;
+  self.renew_file(mine, vma.attrs, self.fork_source_);
 }
 
 void RmapFollower::on_bounds_moved(VmaObserver& observer, Vma& vma) {
   RmapFollower& self = static_cast<RmapFollower&>(observer);
   const RmapLock lock;
-  if (self.following_) self.renew(vma);
+  if (!self.following_) return;
+  if (mutated(Mutation::file_stale_after_shrink) && vma.attrs.file != 0 &&
+      vma.pages() < beside(vma)->bounds.range.pages()) {
+    return;
+  }
+  self.renew(vma);
 }
 
 void RmapFollower::on_splitting(VmaObserver& observer, Vma& vma, Vma& fresh, VirtAddr addr,
                                 SplitSide side) {
   RmapFollower& self = static_cast<RmapFollower&>(observer);
   const RmapLock lock;
-  if (!self.following_) return;
-  self.renew(vma);
+  if (!self.following_ || !self.renew(vma)) return;
   RmapVma* const copy = construct_at<RmapVma>(beside(fresh), *beside(vma));
   RmapReserve reserve;
   Status split = reserve.fill(Rmap::clone_needs(*beside(vma)));
@@ -157,7 +197,7 @@ void RmapFollower::on_imported(VmaObserver& observer, Vma& to, const Vma& from) 
 void RmapFollower::on_removed(VmaObserver& observer, Vma& vma) {
   RmapFollower& self = static_cast<RmapFollower&>(observer);
   const RmapLock lock;
-  if (self.following_) self.shared_->unlink_anon_vmas(beside(vma));
+  if (self.following_) self.unlink(beside(vma));
 }
 
 void RmapFollower::unfault(Vma& vma) {
@@ -171,8 +211,8 @@ void RmapFollower::adopt_locked(Vma& vma, const void* mm) {
   RmapVma* const mine = beside(vma);
   svma_live_chain& live = shared_->live;
   shared_->unlink_anon_vmas(mine);
+  if (!renew(vma)) return;
   if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length == 0) return;
-  renew(vma);
   RmapReserve reserve;
   Status adopted = reserve.fill(Rmap::adopt_needs(live.length));
   for (u32 i = 0; i < live.length; ++i) {
@@ -218,7 +258,7 @@ void RmapFollower::first_fault(Vma& vma, const void* mm, bool alone, svma_verdic
     Vma* const next = AddressSpace::next(&vma);
     Vma* const concerned[] = {&vma, prev, next};
     for (Vma* const each : concerned) {
-      if (each) renew(*each);
+      if (each && !renew(*each)) return;
     }
     if (!alone) {
       count_fact(verdict, Fact::kOrder);
@@ -235,11 +275,14 @@ void RmapFollower::first_fault(Vma& vma, const void* mm, bool alone, svma_verdic
   compare(vma, mm, /*forked=*/false, verdict);
 }
 
+void RmapFollower::set_fork_source(Vma* parent) {
+  fork_source_ = parent != nullptr ? beside(*parent) : nullptr;
+}
+
 void RmapFollower::fork(Vma& child, Vma& parent) {
   if (shared_ == nullptr) return;
   const RmapLock lock;
-  if (!following_) return;
-  renew(child);
+  if (!following_ || !renew(child)) return;
   RmapReserve reserve;
   const u64 before = shared_->generation();
   Status forked = reserve.fill(Rmap::fork_needs(*beside(parent)));
@@ -292,6 +335,14 @@ u32 RmapFollower::links(u64& from, u32& skip, svma_core_link* out, u32 room, u32
   return count;
 }
 
+svma_core_sharer RmapFollower::sharer_of(const RmapVma& vma, VirtAddr address) {
+  const AddrRange range = vma.bounds.range;
+  return {.owner = reinterpret_cast<const RmapFollower*>(vma.mm)->owner_,
+          .start = range.start.value(),
+          .end = range.end.value(),
+          .address = address.value()};
+}
+
 u64 RmapFollower::sharers(const Vma& vma, VirtAddr addr, svma_core_page& page,
                           svma_core_sharer* out, u32 room) const {
   const u64 offset = addr.page_number() - vma.vm_start.page_number();
@@ -313,16 +364,23 @@ u64 RmapFollower::sharers(const Vma& vma, VirtAddr addr, svma_core_page& page,
   u64 total = 0;
   rmap_walk_anon(root, mine.bounds.anon_pgoff + PageCount(offset), PageCount(1),
                  [&](const RmapVma& sharer, VirtAddr address) {
-                   if (total < room) {
-                     out[total] = {
-                         .owner = reinterpret_cast<const RmapFollower*>(sharer.mm)->owner(),
-                         .start = sharer.bounds.range.start.value(),
-                         .end = sharer.bounds.range.end.value(),
-                         .address = address.value()};
-                   }
+                   if (total < room) out[total] = sharer_of(sharer, address);
                    return ++total < SVMA_CORE_SHARERS;
                  });
   return total;
+}
+
+// --- checks
+
+// An anonymous VMA that nothing was faulted into has an offset that nobody asks for.
+const char* RmapFollower::verify(const Vma& vma) const {
+  const RmapLock lock;
+  if (!following_) return nullptr;
+  const RmapVma& mine = *beside(vma);
+  if (!(mine.bounds.range == vma.range())) return "rmap_range";
+  if (!file_is_current(mine, vma.attrs)) return "rmap_file";
+  if (mine.mapping && mine.bounds.pgoff != vma.attrs.vm_pgoff) return "rmap_pgoff";
+  return broken_link(mine);
 }
 
 // --- comparison
@@ -422,8 +480,7 @@ void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& 
   RmapVma& chained = *beside(vma);
   svma_live_chain& live = shared_->live;
   if (chained.anon_vma_chain.empty() && vma.attrs.anon_vma == 0) return;
-  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0) return;
-  renew(vma);
+  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || !renew(vma)) return;
   u64 mine = 0, seen = 0;
   u32 field = differing_field(chained, live, mine, seen);
   if (field != SVMA_CORE_FIELD_NONE && forked && !sure_of_fork(chained, mm)) {

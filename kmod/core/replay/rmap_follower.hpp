@@ -6,6 +6,20 @@
 //     first_fault(), fork()       what concerns no VMA's bounds
 //     compare()                   live chain against the shadow's
 //
+// FILES. A VMA with a file is in the tree of that file from its insertion to its removal, keyed by
+// dev and inode. The order of those that start at the same page is the kernel's: behind all that
+// are there, but directly behind the parent's for a fork. Of VMAs that were there when the shadow
+// was loaded it is that of their addresses; theirs in the kernel nobody knows.
+//
+// The live tree is not compared. What could be read of it with nothing but mmap_lock is the VMA's
+// own node, vma->shared, and that says nothing: no kernel clears the node when it is erased, and
+// vm_area_dup() copies that of its source, so it does not tell whether it is linked; its parents
+// and children belong to other mms, which change and free them under i_mmap_rwsem alone; and that
+// its rb_subtree_last reaches its own last page is true of any VMA that ever was in a tree and has
+// not grown, whatever the shadow holds (mm/interval_tree.c, kernel/fork.c and mm/mmap.c in v5.10,
+// v6.1 and v6.12; mm/vma_init.c and mm/vma.c in v7.3). i_mmap_rwsem itself is held around functions
+// that are probed. So who may map a page is held against page tables, from user space.
+//
 // RENAMING. An anon_vma is an object: the identity of a new one can't be computed. So the shadow's
 // gets its identity when it is first compared, and keeps it as long as both live; the index of Rmap
 // sees to it that no two have the same. Which entries a chain has, in which order, and whether a
@@ -52,7 +66,8 @@ class RmapFollower : private VmaObserver {
   // REQUIRES: `space` is empty and outlives this.
   void follow(AddressSpace& space, SharedRmap& rmap, u64 owner);
 
-  u64 owner() const { return owner_; }
+  // A VMA of any shadow, as it is told to who asks for sharers.
+  static svma_core_sharer sharer_of(const RmapVma& vma, VirtAddr address);
 
   // Follows again after failed(). REQUIRES: the address space is empty.
   void restart();
@@ -69,8 +84,13 @@ class RmapFollower : private VmaObserver {
   // MREMAP_DONTUNMAP has moved all pages of `vma` away.
   void unfault(Vma& vma);
 
+  // In dup_mmap(): what is inserted from now on is a copy of `parent`; null: no more.
+  // REQUIRES: may_fork_from() the follower of `parent`.
+  void set_fork_source(Vma* parent);
   // One VMA of dup_mmap(). REQUIRES: `child` is inserted.
   void fork(Vma& child, Vma& parent);
+  // A parent whose chains are not known has no child that could be followed.
+  bool may_fork_from(const RmapFollower& parent) const { return !following_ || parent.following_; }
 
   // Compares the chain of `vma` with the live one, and takes that over if they differ. `forked`:
   // what fork() predicted, while relatives went on.
@@ -80,6 +100,8 @@ class RmapFollower : private VmaObserver {
   void leave(bool ended);
   // Others than are followed come to share all its anon_vmas.
   void share_abroad();
+  // The first invariant that does not hold of what `vma` is linked into, or null.
+  const char* verify(const Vma& vma) const;
   // After a load: which anon_vmas have VMAs that nobody follows?
   void judge_shared(const void* mm);
 
@@ -96,7 +118,9 @@ class RmapFollower : private VmaObserver {
   static void on_imported(VmaObserver& self, Vma& to, const Vma& from);
   static void on_removed(VmaObserver& self, Vma& vma);
 
-  void renew(Vma& vma);
+  bool renew(Vma& vma);
+  bool renew_file(RmapVma* mine, const VmaAttrs& attrs, RmapVma* source);
+  void unlink(RmapVma* vma);
   void leave_locked(bool ended);
   void share_abroad_locked();
   bool note(Status status);
@@ -114,6 +138,7 @@ class RmapFollower : private VmaObserver {
   u64 born_ = 0;  // Rmap::generation() when this began: of a child, before its dup_mmap()
   u64 own_ = 0;   // by how much this has raised it since
   u64 owner_ = 0;
+  RmapVma* fork_source_ = nullptr;
   AddressSpace* space_ = nullptr;
 };
 

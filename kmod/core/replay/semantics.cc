@@ -219,11 +219,13 @@ bool describe_choice(const Semantics& semantics, u32 index, Choice& choice) {
     choice = {"gap_rule", holes ? "holes" : "less_guard_gap", "v6.1 3499a13168da"};
     return true;
   }
-  if (index > sizeof(kRows) / sizeof(kRows[0])) return false;
+  if (index >= choice_count()) return false;
   const Row& row = kRows[index - 1];
   choice = {row.name, semantics.*row.value ? "yes" : "no", row.source};
   return true;
 }
+
+u32 choice_count() { return 1 + sizeof(kRows) / sizeof(kRows[0]); }
 
 const Semantics* find_semantics(const char* name) {
   for (const Semantics* const profile : kProfiles) {

@@ -4,6 +4,7 @@
 // version; a kernel is one value of this struct. Each choice cites where it comes from.
 #pragma once
 
+#include "base/choice.hpp"
 #include "base/types.hpp"
 #include "vma/address_space.hpp"
 
@@ -252,15 +253,9 @@ struct Semantics {
   }
 };
 
-// One choice of a profile, in words: its name above, its value, and where it comes from.
-struct Choice {
-  const char* name;
-  const char* value;
-  const char* source;
-};
-
 // The choice number `index`, from 0 in the order above. RETURNS: false behind the last one.
 bool describe_choice(const Semantics& semantics, u32 index, Choice& choice);
+u32 choice_count();
 
 // The profile of that name ("6.1"), or nullptr.
 const Semantics* find_semantics(const char* name);

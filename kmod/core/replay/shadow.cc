@@ -169,6 +169,7 @@ bool Shadow::structure_differs(svma_corner& predicted, svma_corner& observed) co
 // a userfaultfd context unless its owner asked for fork events (Fact::kFork, taken by
 // audit()).
 Status Shadow::fork_from(const Shadow& parent) {
+  if (!rmap_.may_fork_from(parent.rmap_)) return Status::error(kENOMEM);
   space_.acct() = parent.space_.acct();
   space_.acct().locked_vm = PageCount(0);
   for (Vma* from = parent.space_.first(); from != nullptr; from = AddressSpace::next(from)) {
@@ -185,9 +186,12 @@ Status Shadow::fork_from(const Shadow& parent) {
     // The child gets an anon_vma of its own (anon_vma_fork()); which one is learnt by audit().
     child.anon_vma = 0;
     child.anon_singular = 0;
-    if (Status s = insert_copy(space_, child); !s.ok()) {
+    rmap_.set_fork_source(from);
+    const Status inserted = insert_copy(space_, child);
+    rmap_.set_fork_source(nullptr);
+    if (!inserted.ok()) {
       clear();
-      return s;
+      return inserted;
     }
     // A wiped VMA begins without pages.
     if (!from->has(kVmWipeOnFork)) rmap_.fork(*space_.find_vma(range.start), *from);

@@ -77,6 +77,8 @@ class Shadow {
   void drop_undelivered_uffd(const void* mm, svma_verdict& verdict);
   void fork_done();
 
+  const char* verify_rmap(const Vma& vma) const { return rmap_.verify(vma); }
+
   const AddressSpace& space() const { return space_; }
   const Semantics& semantics() const { return *semantics_; }
 

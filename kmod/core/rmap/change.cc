@@ -39,7 +39,16 @@ PageOffset page_offset_of(VirtAddr addr) { return PageOffset(addr.page_number())
 
 void Rmap::vma_link_file(RmapVma* vma) { vma->mapping->i_mmap.insert(vma); }
 
-void Rmap::remove_shared_vm_struct(RmapVma* vma) { vma->mapping->i_mmap.erase(vma); }
+// dup_mmap(), in all four kernels.
+void Rmap::insert_behind(RmapVma* vma, RmapVma* source) {
+  if (mutated(Mutation::rmap_fork_file_behind)) return vma_link_file(vma);
+  vma->mapping->i_mmap.insert_after(vma, source);
+}
+
+void Rmap::remove_shared_vm_struct(RmapVma* vma) {
+  vma->mapping->i_mmap.erase(vma);
+  vma->mapping = nullptr;
+}
 
 // --- changes
 
@@ -55,12 +64,14 @@ RmapNeed Rmap::adjust_needs(const RmapChange& change) {
 void Rmap::commit(const RmapChange& change) {
   RmapVma* const vma = change.vma;
   RmapVma* const above = change.adj_next;
-  if (change.insert && change.insert->mapping) vma_link_file(change.insert);
+  if (change.insert && change.insert->mapping && !mutated(Mutation::file_split_forgotten)) {
+    vma_link_file(change.insert);
+  }
   anon_vma_interval_tree_pre_update_vma(vma);
   if (above) anon_vma_interval_tree_pre_update_vma(above);
   if (vma->mapping) {
-    remove_shared_vm_struct(vma);
-    if (above) remove_shared_vm_struct(above);
+    vma->mapping->i_mmap.erase(vma);
+    if (above) above->mapping->i_mmap.erase(above);
   }
   vma->bounds = change.bounds;
   if (above) above->bounds = above->bounds.with_start(change.adj_start);
@@ -148,12 +159,7 @@ Status Rmap::fork_vma(RmapVma* child, RmapVma* parent, bool wipe, RmapReserve& r
     const Status forked = anon_vma_fork(child, parent, reserve);
     if (!forked.ok()) return forked;
   }
-  if (!child->mapping) return kOk;
-  if (mutated(Mutation::rmap_fork_file_behind)) {
-    vma_link_file(child);
-  } else {
-    child->mapping->i_mmap.insert_after(child, parent);
-  }
+  if (child->mapping) insert_behind(child, parent);
   return kOk;
 }
 

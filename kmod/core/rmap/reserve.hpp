@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Memory for anon_vmas and chain entries, taken before anything is changed.
+// Memory for anon_vmas, chain entries and trees of files, taken before anything is changed.
 #pragma once
 
 #include "base/memory.hpp"
 #include "base/status.hpp"
 #include "rmap/rmap_vma.hpp"
 
-// Supplied by whoever hosts the core: blocks of sizeof(svma::AnonVmaChain) and
-// sizeof(svma::AnonVma) bytes aligned to 16, or null.
+// Supplied by whoever hosts the core: blocks of sizeof(svma::AnonVmaChain), sizeof(svma::AnonVma)
+// and sizeof(svma::FileRmap) bytes aligned to 16, or null.
 extern "C" void* svma_os_avc_alloc(void);
 extern "C" void svma_os_avc_free(void* avc);
 extern "C" void* svma_os_anon_vma_alloc(void);
 extern "C" void svma_os_anon_vma_free(void* anon_vma);
+extern "C" void* svma_os_file_rmap_alloc(void);
+extern "C" void svma_os_file_rmap_free(void* file);
 
 namespace svma {
 
 struct RmapNeed {
   unsigned avcs = 0;
   unsigned anon_vmas = 0;
+  unsigned files = 0;
 };
 
 // Invariant: a stock is chained through the first word of its blocks and holds as many as it says.
@@ -30,17 +33,18 @@ class RmapReserve {
   RmapReserve& operator=(const RmapReserve&) = delete;
   ~RmapReserve() { release(); }
 
-  // Brings both stocks to at least `need`.
+  // Brings the stocks to at least `need`.
   // RETURNS: -ENOMEM when that fails; what was got until then stays.
   Status fill(RmapNeed need);
 
-  RmapNeed available() const { return {avcs_.count, anon_vmas_.count}; }
+  RmapNeed available() const { return {avcs_.count, anon_vmas_.count, files_.count}; }
 
   // RETURNS: one with default values, or null when the stock is empty.
   AnonVmaChain* take_avc() { return take<AnonVmaChain>(avcs_); }
   AnonVma* take_anon_vma() { return take<AnonVma>(anon_vmas_); }
+  FileRmap* take_file() { return take<FileRmap>(files_); }
 
-  // Gives both stocks back to the host.
+  // Gives all stocks back to the host.
   void release();
 
  private:
@@ -72,6 +76,7 @@ class RmapReserve {
 
   Stock avcs_;
   Stock anon_vmas_;
+  Stock files_;
 };
 
 }  // namespace svma

@@ -4,6 +4,7 @@
 // are the kernel's. Where to read them:
 //   anon_vma.cc  anon_vma_prepare, anon_vma_clone, anon_vma_fork, unlink_anon_vmas, dup_anon_vma
 //   adopt.cc     the chains of VMAs that were there before
+//   file.cc      trees of files, made and given back
 //   change.cc    what moves, splits, merges and copies VMAs
 //   walk.hpp     rmap_walk_anon, rmap_walk_file, vma_address
 //   verify.hpp   the invariants
@@ -22,6 +23,7 @@
 
 #include "base/status.hpp"
 #include "base/types.hpp"
+#include "rmap/file_index.hpp"
 #include "rmap/identity.hpp"
 #include "rmap/reserve.hpp"
 #include "rmap/rmap_vma.hpp"
@@ -108,10 +110,23 @@ class Rmap {
   u64 generation() const { return generation_; }
   void raise_generation() { ++generation_; }
 
-  // --- pages of files: change.cc
+  // --- pages of files: file.cc, and below what changes use: change.cc
+
+  // Puts `vma` into the tree of a file; `source`: directly behind this one, whose copy it is.
+  // REQUIRES: `vma` is in no tree of a file; `source` is in that of this file, or null.
+  // RETURNS: -ENOMEM when nobody maps the file yet and the reserve has no tree for it.
+  Status link_file(RmapVma* vma, FileId id, RmapVma* source, RmapReserve& reserve);
+  RmapNeed link_file_needs(FileId id) const { return {0, 0, files_.find(id) ? 0u : 1u}; }
+
+  // Takes `vma` out of the tree that link_file() has put it into, if any, and gives the tree back
+  // when it was the last.
+  void unlink_file_vma(RmapVma* vma);
+
+  const FileIndex& files() const { return files_; }
 
   // REQUIRES: `vma` has a file and is in no tree of one; for remove_shared_vm_struct() it is.
   void vma_link_file(RmapVma* vma);
+  void insert_behind(RmapVma* vma, RmapVma* source);
   void remove_shared_vm_struct(RmapVma* vma);
 
   // --- changes of VMAs: change.cc
@@ -174,6 +189,7 @@ class Rmap {
   u64 last_number_ = 0;
   u64 avc_count_ = 0;  // allocated and not freed
   AnonVmaIndex index_;
+  FileIndex files_;
   u64 generation_ = 0;
 };
 

@@ -129,7 +129,7 @@ struct alignas(64) RmapVma {
 
   AnonVma* anon_vma = nullptr;  // gets the pages it will write
   AvcList anon_vma_chain;       // first the newest, unless RmapSemantics::clone_reverses_chain
-  FileRmap* mapping = nullptr;  // the file it maps, shared or private; null: none
+  FileRmap* mapping = nullptr;  // in whose tree it is, shared or private; null: in none
   u64 mm = 0;                   // whose it is
   RmapAttrs attrs;
 
@@ -163,9 +163,24 @@ struct FileInterval {
 };
 using FileTree = IntervalTree<RmapVma, SharedRbHook, FileInterval>;
 
-// What reverse mapping needs of a struct address_space. Belongs to the caller.
-struct FileRmap {
+// Of a file: its inode, as /proc/PID/maps shows it. The kernel's tree is that of f_mapping, which
+// is the inode's own but for devices: all nodes of a block device have one (fs/block_dev.c
+// blkdev_open() in v5.10), and each has its own here. Where inodes of one super block share a
+// number (subvolumes of btrfs), several files have one tree here.
+struct FileId {
+  u32 dev = 0;
+  u64 ino = 0;
+
+  friend constexpr bool operator==(const FileId&, const FileId&) = default;
+};
+
+// What reverse mapping needs of a struct address_space.
+// Invariant: one that is in a FileIndex has VMAs in its tree, and its id never changes. One that
+// is in none belongs to the caller.
+struct alignas(16) FileRmap {
   FileTree i_mmap;
+  FileId id;
+  FileRmap* same_bucket = nullptr;
 };
 
 }  // namespace svma

@@ -63,7 +63,33 @@ constexpr RmapSemantics kRmapDegree = [] {
 constexpr const RmapSemantics* kRmapProfiles[] = {&kRmap5_10, &kRmap6_1, &kRmap6_12, &kRmap7_3,
                                                   &kRmapDegree};
 
+struct Row {
+  const char* name;
+  bool RmapSemantics::*value;
+  const char* source;
+};
+
+constexpr Row kRmapRows[] = {
+    {"rmap_counts_degree", &RmapSemantics::counts_degree, "until v6.0 2555283eb40d"},
+    {"rmap_clone_allocates_first", &RmapSemantics::clone_allocates_first, "v7.0 bfc2b13b05a1"},
+    {"rmap_clone_reverses_chain", &RmapSemantics::clone_reverses_chain, "v7.0 bfc2b13b05a1"},
+    {"rmap_fork_allocates_first", &RmapSemantics::fork_allocates_first, "7.3 anon_vma_fork()"},
+    {"rmap_anon_pgoff_apart", &RmapSemantics::anon_pgoff_apart, "7.3 vma_start_anon_pgoff()"},
+    {"rmap_copy_merge_takes_chain", &RmapSemantics::copy_merge_takes_chain, "7.3 vma_expand()"},
+    {"rmap_removes_one_by_one", &RmapSemantics::removes_one_by_one, "5.10 __vma_adjust()"},
+    {"rmap_dontunmap_unfaults", &RmapSemantics::dontunmap_unfaults, "v5.13 1583aa278f5f"},
+    {"rmap_prepare_ignores_guard", &RmapSemantics::prepare_ignores_guard,
+     "7.3 anon_vma_compatible()"},
+};
+
 }  // namespace
+
+bool describe_rmap_choice(const RmapSemantics& semantics, u32 index, Choice& choice) {
+  if (index >= sizeof(kRmapRows) / sizeof(kRmapRows[0])) return false;
+  const Row& row = kRmapRows[index];
+  choice = {row.name, semantics.*row.value ? "yes" : "no", row.source};
+  return true;
+}
 
 const RmapSemantics* find_rmap_semantics(const char* name) {
   for (const RmapSemantics* const profile : kRmapProfiles) {

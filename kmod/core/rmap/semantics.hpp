@@ -10,6 +10,7 @@
 // taken; 7.3 has lost a test in the tree search that is always true.
 #pragma once
 
+#include "base/choice.hpp"
 #include "base/types.hpp"
 
 namespace svma {
@@ -63,5 +64,8 @@ struct RmapSemantics {
 // RETURNS: the profile of a kernel, such as "6.1", or null. "degree" is 5.10 as it was before
 // counts_degree changed, which none of Debian's kernels is any more.
 const RmapSemantics* find_rmap_semantics(const char* name);
+
+// The choice number `index`, from 0 in the order above. RETURNS: false behind the last one.
+bool describe_rmap_choice(const RmapSemantics& semantics, u32 index, Choice& choice);
 
 }  // namespace svma

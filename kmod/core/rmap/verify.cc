@@ -32,7 +32,10 @@ bool RmapVerifier::expect(const char* invariant, const void* where, u64 expected
   return expected == found || fail(invariant, where, expected, found);
 }
 
-bool RmapVerifier::add(const RmapVma& vma) { return ok() && check_bounds(vma) && check_chain(vma); }
+bool RmapVerifier::add(const RmapVma& vma) {
+  mapped_ += vma.mapping != nullptr;
+  return ok() && check_bounds(vma) && check_chain(vma);
+}
 
 bool RmapVerifier::check_bounds(const RmapVma& vma) {
   if (vma.bounds.range.empty()) return fail("empty_range", &vma);
@@ -95,6 +98,7 @@ bool RmapVerifier::check_tree(const Tree& tree, Start start, Visitor visit) {
 
 bool RmapVerifier::add(const FileRmap& file) {
   return ok() && check_tree(file.i_mmap, &FileInterval::start, [&](const RmapVma* vma) {
+           ++in_files_;
            return vma->mapping == &file || fail("mapping", vma);
          });
 }
@@ -136,6 +140,18 @@ bool RmapVerifier::check_counts(const AnonVma* anon_vma) {
          expect("refcount", anon_vma, references, anon_vma->refcount);
 }
 
+bool RmapVerifier::check_files() {
+  u64 count = 0;
+  rmap_.files().for_each([&](const FileRmap& file) {
+    ++count;
+    if (rmap_.files().find(file.id) != &file) return fail("file_index", &file);
+    if (file.i_mmap.empty()) return fail("file_empty", &file);
+    return add(file);
+  });
+  return ok() && expect("file_count", nullptr, count, rmap_.files().count()) &&
+         expect("mapped", nullptr, mapped_, in_files_);
+}
+
 bool RmapVerifier::finish() {
   for (AnonVma* at = rmap_.anon_vmas().head(); at && ok(); at = AnonVmaList::next(at)) {
     check_anon_vma(at);
@@ -144,7 +160,54 @@ bool RmapVerifier::finish() {
     check_counts(at);
   }
   return ok() && expect("avc_count", nullptr, in_trees_, chained_) &&
-         expect("avc_count", nullptr, in_trees_, rmap_.avc_count());
+         expect("avc_count", nullptr, in_trees_, rmap_.avc_count()) && check_files();
+}
+
+namespace {
+
+// Each parent knows its child, up to the root of this very tree.
+template <class Tree, class T>
+bool is_linked(const Tree& tree, const T* x) {
+  using Set = typename Tree::Set;
+  for (const T* up = Set::parent(x); up; x = up, up = Set::parent(up)) {
+    if (Set::left(up) != x && Set::right(up) != x) return false;
+  }
+  return tree.set().root() == x;
+}
+
+template <class Tree, class T>
+const char* broken_place(const Tree& tree, const T* x, u64 (*start)(const T*)) {
+  const T* const before = Tree::Set::prev(x);
+  const T* const after = Tree::next(x);
+  if (before && start(before) > start(x)) return "order";
+  if (after && start(after) < start(x)) return "order";
+  return tree.set().augment().check(x) ? nullptr : "subtree_last";
+}
+
+}  // namespace
+
+const char* broken_link(const RmapVma& vma) {
+  if (vma.mapping) {
+    const FileTree& files = vma.mapping->i_mmap;
+    if (!is_linked(files, &vma)) return "file_not_linked";
+    if (const char* const broken = broken_place(files, &vma, &FileInterval::start)) return broken;
+  }
+  bool has_own = false;
+  const AnonVmaChain* last = nullptr;
+  for (const AnonVmaChain* at = vma.anon_vma_chain.head(); at; last = at, at = AvcList::next(at)) {
+    if (AvcList::prev(at) != last) return "chain_prev";
+    if (at->vma != &vma) return "avc_vma";
+    if (at->cached_start != vma.bounds.anon_pgoff.value() ||
+        at->cached_last != last_index(vma.bounds.anon_pgoff, vma.bounds.range.pages())) {
+      return "cached_bounds";
+    }
+    const AvcTree& tree = at->anon_vma->rb_root;
+    if (!is_linked(tree, at)) return "avc_not_linked";
+    if (const char* const broken = broken_place(tree, at, &AvcInterval::start)) return broken;
+    if (at->anon_vma == vma.anon_vma) has_own = true;
+  }
+  if (vma.anon_vma) return has_own ? nullptr : "anon_vma_not_in_chain";
+  return last ? "chain_without_anon_vma" : nullptr;
 }
 
 }  // namespace svma

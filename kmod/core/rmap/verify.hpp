@@ -8,7 +8,9 @@
 //     for each file: verifier.add(file);
 //     verifier.finish();
 //
-// Complexity: O(n) time for n chain entries, O(1) memory: counts are kept in the anon_vmas
+// The files of Rmap::files() are added by finish().
+//
+// Complexity: O(n) time for n chain entries and VMAs, O(1) memory: counts are kept in the anon_vmas
 // (`seen`).
 #pragma once
 
@@ -29,7 +31,8 @@ namespace svma {
 //   an anon_vma       avc_anon_vma avc_not_in_chain cached_bounds root parent_root
 //                     num_children num_active_vmas refcount unreferenced
 //   the whole         anon_vma_prev anon_vma_next anon_vma_count avc_count
-//   a file            mapping
+//   a file            mapping file_empty (and kept all the same) file_index file_count
+//                     mapped (fewer VMAs are in trees than have a file, or more)
 struct RmapVerifyReport {
   const char* invariant = nullptr;  // null: none
   const void* where = nullptr;      // the VMA, chain entry or anon_vma
@@ -60,6 +63,7 @@ class RmapVerifier {
   bool check_anon_vma(AnonVma* anon_vma);
   bool check_avc(const AnonVmaChain* avc, const AnonVma* anon_vma);
   bool check_counts(const AnonVma* anon_vma);
+  bool check_files();
   // rb_check, order, leftmost and subtree_last; visit(x) for each element.
   template <class Tree, class Start, class Visitor>
   bool check_tree(const Tree& tree, Start start, Visitor visit);
@@ -68,6 +72,14 @@ class RmapVerifier {
   RmapVerifyReport report_;
   u64 chained_ = 0;   // chain entries met in lists of VMAs
   u64 in_trees_ = 0;  // and in trees of anon_vmas
+  u64 mapped_ = 0;    // VMAs with a file
+  u64 in_files_ = 0;  // and in trees of files
 };
+
+// What can be told of one VMA without all the others: whether it is in each tree that it should be
+// in, in order there, and its chain in one piece. For who must not hold a lock for all of them.
+// RETURNS: the first invariant violated, by the names above and file_not_linked, avc_not_linked; or
+// null. Complexity: O(k log n), as to unlink it.
+const char* broken_link(const RmapVma& vma);
 
 }  // namespace svma

@@ -3,6 +3,7 @@
 // Damage of every kind, and the name it is reported by. Each is repaired before the end.
 #include "rmap/verify.hpp"
 
+#include <string>
 #include <utility>
 
 #include "rmap_fixture.hpp"
@@ -124,7 +125,64 @@ TEST_F(RmapVerify, Files) {
   EXPECT_EQ(verify(), "");
   EXPECT_EQ(with(first_->mapping, &other), "mapping");
   EXPECT_EQ(with(first_->shared_subtree_last, u64{99}), "subtree_last");
+  second_->mapping = &file_;
+  EXPECT_EQ(verify(), "mapped");
+  second_->mapping = nullptr;
   rmap_.remove_shared_vm_struct(first_);
+}
+
+TEST_F(RmapVerify, IndexOfFiles) {
+  ASSERT_TRUE(reserve_.fill({0, 0, 1}).ok());
+  ASSERT_TRUE(rmap_.link_file(first_, {1, 2}, nullptr, reserve_).ok());
+  FileRmap* const file = first_->mapping;
+  EXPECT_EQ(verify(), "");
+  EXPECT_EQ(with(file->id.ino, u64{3}), "file_index");
+  file->i_mmap.erase(first_);
+  EXPECT_EQ(verify(), "file_empty");
+  file->i_mmap.insert(first_);
+  rmap_.unlink_file_vma(first_);
+  EXPECT_EQ(rmap_.files().count(), 0u);
+}
+
+// What one VMA alone tells.
+TEST_F(RmapVerify, Links) {
+  const auto broken = [](const RmapVma* vma) {
+    const char* const invariant = broken_link(*vma);
+    return std::string(invariant ? invariant : "");
+  };
+  const auto spoilt = [&](auto& place, auto value, const RmapVma* vma) {
+    std::swap(place, value);
+    const std::string found = broken(vma);
+    std::swap(place, value);
+    return found;
+  };
+  ASSERT_TRUE(reserve_.fill({0, 0, 1}).ok());
+  ASSERT_TRUE(rmap_.link_file(first_, {1, 2}, nullptr, reserve_).ok());
+  ASSERT_TRUE(rmap_.link_file(second_, {1, 2}, nullptr, reserve_).ok());
+  for (const RmapVma& vma : vmas_) EXPECT_EQ(broken(&vma), "");
+  FileRmap* const file = first_->mapping;
+  FileRmap other;
+  EXPECT_EQ(spoilt(first_->mapping, &other, first_), "file_not_linked");
+  EXPECT_EQ(spoilt(second_->mapping, &other, second_), "file_not_linked");
+  EXPECT_EQ(spoilt(first_->shared_subtree_last, u64{99}, first_), "subtree_last");
+  EXPECT_EQ(spoilt(first_->bounds.pgoff, PageOffset(70), first_), "order");
+  EXPECT_EQ(spoilt(second_->bounds.pgoff, PageOffset(3), second_), "order");
+  file->i_mmap.erase(second_);
+  EXPECT_EQ(broken(second_), "file_not_linked");
+  file->i_mmap.insert(second_);
+
+  EXPECT_EQ(spoilt(first_->anon_vma, own_, first_), "anon_vma_not_in_chain");
+  AnonVma* const none = nullptr;
+  EXPECT_EQ(spoilt(first_->anon_vma, none, first_), "chain_without_anon_vma");
+  EXPECT_EQ(spoilt(avc(first_)->vma, second_, first_), "avc_vma");
+  EXPECT_EQ(spoilt(avc(first_)->same_vma.prev, avc(child_), first_), "chain_prev");
+  EXPECT_EQ(spoilt(avc(first_)->cached_last, u64{99}, first_), "cached_bounds");
+  EXPECT_EQ(spoilt(avc(first_)->rb_subtree_last, u64{99}, first_), "subtree_last");
+  own_->rb_root.erase(avc(child_));
+  EXPECT_EQ(broken(child_), "avc_not_linked");
+  own_->rb_root.insert(avc(child_));
+  rmap_.unlink_file_vma(first_);
+  rmap_.unlink_file_vma(second_);
 }
 
 // The report says what and how much.
