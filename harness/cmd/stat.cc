@@ -25,12 +25,15 @@ int show_counts(bool json) {
   Device device;
   const svma_stats stats = device.stats(SVMA_STATS_MODULE);
   const auto facts = device.facts(SVMA_STATS_MODULE);
+  const auto rmap = device.rmap(SVMA_STATS_MODULE);
   if (json) {
     Json counts = to_json(stats);
     if (facts) counts["facts_by_kind"] = to_json(*facts);
+    if (rmap) counts["rmap"] = to_json(*rmap);
     fmt::print("{}\n", json_text(counts));
   } else {
-    fmt::print("{}{}", stats_text(stats), facts ? facts_text(*facts) : "");
+    fmt::print("{}{}{}", stats_text(stats), rmap ? rmap_stats_text(*rmap) : "",
+               facts ? facts_text(*facts) : "");
   }
   return kExitEqual;
 }

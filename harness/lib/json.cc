@@ -314,6 +314,19 @@ Json to_json(const svma_facts& facts) {
   return json;
 }
 
+Json to_json(const svma_rmap_stats& rmap) {
+  return {{"compared", rmap.compared},
+          {"equal", rmap.equal},
+          {"cut", rmap.cut},
+          {"unsure", rmap.unsure},
+          {"anon_vmas", rmap.anon_vmas},
+          {"anon_vma_bytes", rmap.anon_vma_bytes},
+          {"chain_links", rmap.chain_links},
+          {"chain_link_bytes", rmap.chain_link_bytes},
+          {"files", rmap.files},
+          {"file_bytes", rmap.file_bytes}};
+}
+
 Json to_json(const svma_shape& shape) {
   Json json = {
       {"mm_id", shape.mm_id},

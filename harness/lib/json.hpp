@@ -24,6 +24,7 @@ Json to_json(const Tree& tree);
 Json to_json(const std::vector<FreeRange>& gaps);
 Json to_json(const svma_stats& stats);
 Json to_json(const svma_facts& facts);
+Json to_json(const svma_rmap_stats& rmap);
 Json to_json(const svma_shape& shape);
 Json to_json(std::span<const svma_probe> probes);
 Json to_json(std::span<const svma_semantic> choices);

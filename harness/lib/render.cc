@@ -283,6 +283,19 @@ std::string stats_text(const svma_stats& stats) {
          operations_table(counts);
 }
 
+std::string rmap_stats_text(const svma_rmap_stats& rmap) {
+  std::string text =
+      fmt::format("rmap compared    {}\nrmap equal       {}\n", rmap.compared, rmap.equal);
+  const auto row = [&](const char* name, uint64_t count, uint32_t bytes) {
+    text +=
+        fmt::format("{:<17}{}, {} bytes each, {}\n", name, count, bytes, size_text(count * bytes));
+  };
+  row("anon_vmas", rmap.anon_vmas, rmap.anon_vma_bytes);
+  row("chain entries", rmap.chain_links, rmap.chain_link_bytes);
+  row("mapped files", rmap.files, rmap.file_bytes);
+  return text;
+}
+
 std::string shape_text(const svma_shape& shape) {
   const svma_tree_shape sides[] = {shape.shadow, shape.live};
   std::string text = fmt::format("  {:<28}{:>16}{:>16}\n", "", "shadow", "kernel");

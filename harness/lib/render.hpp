@@ -46,6 +46,9 @@ std::string gaps_text(const std::vector<FreeRange>& gaps);
 
 std::string stats_text(const svma_stats& stats);
 
+// Comparisons of reverse mapping, and what its objects take.
+std::string rmap_stats_text(const svma_rmap_stats& rmap);
+
 // One line per kind of fact that occurred, with a heading.
 std::string facts_text(const svma_facts& facts);
 

@@ -29,7 +29,9 @@ svma_mm Listed(const Device& device, int pid) {
 bool NothingTracked() {
   Device device;
   svma_stats stats = device.Stats(SVMA_STATS_MODULE);
-  return stats.tracked == 0 && stats.vmas == 0;
+  auto rmap = Argument<svma_rmap_stats>();
+  return stats.tracked == 0 && stats.vmas == 0 && device.Ask(SVMA_IOC_RMAP, &rmap) == 0 &&
+         rmap.anon_vmas == 0 && rmap.chain_links == 0 && rmap.files == 0;
 }
 
 int64_t ExecSleep(Words) { return execlp("sleep", "sleep", "100", nullptr); }

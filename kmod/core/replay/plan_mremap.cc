@@ -164,20 +164,20 @@ Plan PlanCheck::next_of_moves() const {
   const u64 bytes = (vma->vm_end < end ? vma->vm_end : end) - from;
   const VirtAddr target(seen ? call_.passed + (vma->vm_start - VirtAddr(call_.cursor))
                              : call_.args[kMremapNewAddr]);
-  if (vma->has(semantics_.sealed())) return Plan::ends(-kEPERM);
-  Lengths lengths{bytes, bytes};
-  if (!whole_pages(*vma, from.value() | target.value(), lengths)) return Plan::ends(-kEINVAL);
-  if ((flags & kMremapDontUnmap) && vma->has(kVmDontExpand | kVmPfnMap)) {
-    return Plan::ends(-kEINVAL);
-  }
-  // A file with a search of its own may refuse to be one of several.
+  // A file with a search of its own refuses to be one of several, before anything else is asked.
   const bool may_be_refused = !alone && vma->attrs.file != 0;
+  if (vma->has(semantics_.sealed())) return Plan::ends(-kEPERM, may_be_refused);
+  Lengths lengths{bytes, bytes};
+  if (!whole_pages(*vma, from.value() | target.value(), lengths) ||
+      ((flags & kMremapDontUnmap) && vma->has(kVmDontExpand | kVmPfnMap))) {
+    return Plan::ends(-kEINVAL, may_be_refused);
+  }
   if (space_.find_vma_intersection({target, target + lengths.after}) != nullptr) {
     Plan plan = Plan::does(SVMA_CORE_MUNMAP, target.value(), target.value() + lengths.after);
     plan.may_be_refused = may_be_refused;
     return plan;
   }
-  if (!copy_fits(*vma, lengths)) return Plan::ends(-kENOMEM);
+  if (!copy_fits(*vma, lengths)) return Plan::ends(-kENOMEM, may_be_refused);
   Plan plan = Plan::does(SVMA_CORE_MREMAP_MOVE, vma->vm_start.value(), from.value(), lengths.before,
                          lengths.after, target.value(), flags);
   plan.may_be_refused = true;  // as in move()

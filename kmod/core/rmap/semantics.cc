@@ -63,13 +63,13 @@ constexpr RmapSemantics kRmapDegree = [] {
 constexpr const RmapSemantics* kRmapProfiles[] = {&kRmap5_10, &kRmap6_1, &kRmap6_12, &kRmap7_3,
                                                   &kRmapDegree};
 
-struct Row {
+struct RmapRow {
   const char* name;
   bool RmapSemantics::*value;
   const char* source;
 };
 
-constexpr Row kRmapRows[] = {
+constexpr RmapRow kRmapRows[] = {
     {"rmap_counts_degree", &RmapSemantics::counts_degree, "until v6.0 2555283eb40d"},
     {"rmap_clone_allocates_first", &RmapSemantics::clone_allocates_first, "v7.0 bfc2b13b05a1"},
     {"rmap_clone_reverses_chain", &RmapSemantics::clone_reverses_chain, "v7.0 bfc2b13b05a1"},
@@ -86,7 +86,7 @@ constexpr Row kRmapRows[] = {
 
 bool describe_rmap_choice(const RmapSemantics& semantics, u32 index, Choice& choice) {
   if (index >= sizeof(kRmapRows) / sizeof(kRmapRows[0])) return false;
-  const Row& row = kRmapRows[index];
+  const RmapRow& row = kRmapRows[index];
   choice = {row.name, semantics.*row.value ? "yes" : "no", row.source};
   return true;
 }

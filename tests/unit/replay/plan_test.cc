@@ -736,6 +736,21 @@ TEST_F(CheckedMremapPlan, FixedSameSize_HoleFirstOrNothing_Efault) {
   expect_error(call(10, 4, 4, kFixed, 20), kEFAULT);
 }
 
+// Which files can't be one of several is their own affair, and asked before there is room for it.
+TEST_F(CheckedMremapPlan, DontUnmapOfSeveral_NoRoomForTheCopy_AFileMayRefuseFirst) {
+  map(0, 2);
+  map(2, 2, kMapped & ~kVmWrite);
+  svma_call c = call(0, 4, 4, kDontUnmap | kFixed, 20);
+  c.rlimits.as = 4 * kPageSize;
+  expect_error(c, kENOMEM);
+  vma_at(0).attrs.file = 7;
+  svma_call copy = c;
+  EXPECT_EQ(end(copy, -kEFAULT), 0u);
+  copy = c;
+  EXPECT_EQ(end(copy, -kENOMEM), 0u);
+  EXPECT_EQ(end(c, static_cast<i64>(at(20))), 1u);
+}
+
 TEST_F(CheckedMremapPlan, FixedSameSize_WatchedAmongOthers_Efault) {
   map(0, 2, kMapped | kVmUffdMissing);
   map(2, 2);
