@@ -635,8 +635,8 @@ struct svma_chain_link {
 	__u64 parent;
 	__u32 bits;
 	__u32 refcount;		/* one while a VMA is linked to it, and in a root one for each other of that root */
-	__u32 children;		/* num_children; of a kernel with one counter, degree: both together */
-	__u32 active_vmas;	/* num_active_vmas */
+	__u32 children;		/* num_children: anon_vmas whose parent it is; a root is its own */
+	__u32 active_vmas;	/* num_active_vmas: VMAs whose own it is */
 };
 
 /*
@@ -649,20 +649,20 @@ struct svma_chains {
 	__u64 mm_id;		/* in: or by pid; out */
 	__s32 pid;
 	__u32 health;		/* out: enum svma_health; not clean: the shadow may follow no reverse mapping */
-	__u64 seq;		/* out: of the shadow */
+	__u64 stamp;		/* out: another one whenever the chain of a VMA of this mm may have changed */
 	__u64 from;		/* in: VMAs that end above this; out: what to ask for next */
 	__u32 skip;		/* in: entries of the first of them to leave out; out: likewise */
 	__u32 more;		/* out: 1 when there are more */
 	__u32 capacity;		/* a call writes no more than a few hundred */
 	__u32 count;		/* out */
+	__u32 busy;		/* out: 1 while a change of the live chains goes on that the shadow has not seen yet */
+	__u32 reserved;
 	__u64 buffer;		/* struct svma_chain_link[capacity] */
 };
 
 /* A VMA that may map a page. */
 struct svma_sharer {
-	__u64 mm_id;
-	__s32 pid;
-	__u32 reserved;
+	__u64 mm_id;		/* SVMA_IOC_LIST knows its pid */
 	__u64 start;		/* of the VMA, bytes */
 	__u64 end;		/* exclusive */
 	__u64 address;		/* where the page would be in it */
@@ -682,14 +682,14 @@ struct svma_sharers {
 	__u32 flags;
 	__u64 mm_id;		/* in: or by pid; out. With SVMA_SHARERS_FILE 0, and pid 0 */
 	__s32 pid;
-	__u32 dev;		/* in with SVMA_SHARERS_FILE, else out: as the kernel packs it, 20 bits minor */
+	__u32 dev;		/* in with SVMA_SHARERS_FILE, else out: as in struct svma_vma */
 	__u64 ino;		/* likewise; 0: no file */
 	__u64 addr;		/* in, without SVMA_SHARERS_FILE: any byte of the page */
 	__u64 page;		/* in with SVMA_SHARERS_FILE, else out: number of the page in the file */
 	__u64 anon_vma;		/* out: what the VMA's new pages belong to, 0: none or of a file */
 	__u32 capacity;
 	__u32 count;		/* out: written */
-	__u64 total;		/* out: there are that many; more than capacity: not all were written */
+	__u64 total;		/* out: there are that many; more than count: not all were written */
 	__u64 buffer;		/* struct svma_sharer[capacity] */
 };
 

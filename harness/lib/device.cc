@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint32_t kFirstCapacity = 1024;  // VMAs, mms or probes asked for at once
 constexpr uint32_t kJournalPart = 256;     // entries asked for at once
+constexpr uint32_t kMostSharers = 65536;   // that the module looks for
 constexpr int kSnapshotAttempts = 100;  // of a layout that is longer than one part, while it moves
 
 template <typename Argument>
@@ -169,6 +170,73 @@ std::optional<ShadowView> Device::snapshot(uint64_t mm_id) {
     return view;
   }
   return std::nullopt;
+}
+
+std::optional<Chains> Device::chains(uint64_t mm_id) {
+  for (int attempt = 0; attempt < kSnapshotAttempts; ++attempt) {
+    Chains chains;
+    auto question = sized<svma_chains>();
+    question.mm_id = mm_id;
+    bool whole = true;
+    do {
+      const size_t filled = chains.links.size();
+      chains.links.resize(filled + kFirstCapacity);
+      question.capacity = kFirstCapacity;
+      question.buffer = address_of(chains.links.data() + filled);
+      if (!call_or_throw(SVMA_IOC_CHAINS, &question, "chains", ENOENT)) return std::nullopt;
+      whole = filled == 0 || question.stamp == chains.stamp;
+      chains.links.resize(filled + question.count);
+      chains.stamp = question.stamp;
+      chains.health = question.health;
+      chains.busy = question.busy != 0;
+    } while (whole && question.more);
+    if (whole) return chains;
+  }
+  return std::nullopt;
+}
+
+Sharers Device::read_sharers(svma_sharers question) {
+  Sharers answer;
+  for (uint32_t capacity = kFirstCapacity;; capacity *= 2) {
+    answer.vmas.resize(capacity);
+    question.capacity = capacity;
+    question.buffer = address_of(answer.vmas.data());
+    switch (int error = call(SVMA_IOC_SHARERS, &question)) {
+      case 0:
+        break;
+      case ENOENT:
+        throw Error("process {}: not tracked, or nothing is mapped at {:#x}", question.pid,
+                    question.addr);
+      case EAGAIN:
+        throw Error("process {}: its shadow is being built anew; try again", question.pid);
+      default:
+        throw Error("{}: sharers: {}", SVMA_DEVICE, errno_text(error));
+    }
+    if (question.count == question.total || capacity >= kMostSharers) break;
+  }
+  answer.vmas.resize(question.count);
+  answer.total = question.total;
+  answer.dev = question.dev;
+  answer.ino = question.ino;
+  answer.page = question.page;
+  answer.anon_vma = question.anon_vma;
+  return answer;
+}
+
+Sharers Device::sharers(pid_t pid, uint64_t address) {
+  auto question = sized<svma_sharers>();
+  question.pid = pid;
+  question.addr = address;
+  return read_sharers(question);
+}
+
+Sharers Device::sharers_of_file(uint32_t dev, uint64_t ino, uint64_t page) {
+  auto question = sized<svma_sharers>();
+  question.flags = SVMA_SHARERS_FILE;
+  question.dev = dev;
+  question.ino = ino;
+  question.page = page;
+  return read_sharers(question);
 }
 
 std::optional<TreeSnapshot> Device::tree(pid_t pid) {

@@ -30,6 +30,24 @@ struct DivergenceReports {
   uint64_t lost = 0;
 };
 
+// The chains of an mm: SVMA_IOC_CHAINS. Two with the same stamp that are not busy are the same.
+struct Chains {
+  std::vector<svma_chain_link> links;  // by VMA, each in the order of its list
+  uint64_t stamp = 0;
+  uint32_t health = SVMA_GONE;
+  bool busy = false;
+};
+
+// Who may map a page: SVMA_IOC_SHARERS.
+struct Sharers {
+  std::vector<svma_sharer> vmas;
+  uint64_t total = 0;  // more than vmas.size(): the module stopped there
+  uint32_t dev = 0;
+  uint64_t ino = 0;  // of the file that is mapped there, 0: none
+  uint64_t page = 0;
+  uint64_t anon_vma = 0;
+};
+
 Vma to_vma(const svma_vma& record);
 Totals to_totals(const svma_totals& totals);
 
@@ -81,6 +99,12 @@ class Device : public ShadowSource {
   svma_shape shape(uint64_t mm_id, uint64_t length);
   // Comparisons of chains of anon_vmas; nullopt: the module does not know of them.
   std::optional<svma_rmap_stats> rmap(uint32_t flags);
+  // The chains of all VMAs of an mm, as its shadow had them at one moment; nullopt: it is not
+  // tracked any more, or changes too fast.
+  std::optional<Chains> chains(uint64_t mm_id);
+  // Who may map the page at `address`; of page `page` of the file `dev`:`ino`.
+  Sharers sharers(pid_t pid, uint64_t address);
+  Sharers sharers_of_file(uint32_t dev, uint64_t ino, uint64_t page);
   DivergenceReports divergences(uint32_t capacity);
 
   // All about report number `index` of divergences(); nullopt past the last one.
@@ -107,6 +131,7 @@ class Device : public ShadowSource {
   // Fills `vmas` from start to end of the layout; false when not tracked or when it moved between
   // two parts.
   bool read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas);
+  Sharers read_sharers(svma_sharers question);
 
   Fd fd_;
   svma_version version_{};

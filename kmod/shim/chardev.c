@@ -525,6 +525,85 @@ static int do_rmap(struct svma_session *session, struct svma_rmap_stats *arg)
 	return 0;
 }
 
+static_assert(sizeof(struct svma_chain_link) == sizeof(struct svma_core_link));
+static_assert(offsetof(struct svma_chain_link, active_vmas) == offsetof(struct svma_core_link, active_vmas));
+static_assert(SVMA_LINK_OWN == SVMA_CORE_LINK_OWN && SVMA_LINK_ABROAD == SVMA_CORE_LINK_ABROAD);
+static_assert(sizeof(struct svma_sharer) == sizeof(struct svma_core_sharer));
+static_assert(offsetof(struct svma_sharer, address) == offsetof(struct svma_core_sharer, address));
+
+static int do_chains(struct svma_session *session, struct svma_chains *arg)
+{
+	u32 room = min(arg->capacity, SVMA_CHUNK);
+	struct svma_core_link *links;
+	struct svma_tracked *t;
+	int err = 0;
+
+	if (arg->flags || arg->reserved)
+		return -EINVAL;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t)
+		return -ENOENT;
+	links = kvcalloc(room + 1, sizeof(*links), GFP_KERNEL);
+	if (links) {
+		spin_lock(&t->lock);
+		arg->mm_id = t->id;
+		arg->stamp = t->seq + t->fault_seq;
+		arg->health = reported_health(t);
+		arg->busy = t->op_open || t->forking || t->faulting || t->unmapping || t->growing;
+		arg->count = svma_core_chains(t->shadow, &arg->from, &arg->skip, links, room, &arg->more);
+		spin_unlock(&t->lock);
+		if (copy_to_user(u64_to_user_ptr(arg->buffer), links, arg->count * sizeof(*links)))
+			err = -EFAULT;
+	} else {
+		err = -ENOMEM;
+	}
+	svma_tracked_put(t);
+	kvfree(links);
+	return err;
+}
+
+static int sharers_of_page(struct svma_sharers *arg, struct svma_core_sharer *found, u32 room)
+{
+	struct svma_tracked *t = get_by(arg->mm_id, arg->pid);
+	struct svma_core_page page = {};
+	int err = -EAGAIN;
+
+	if (!t)
+		return -ENOENT;
+	spin_lock(&t->lock);
+	arg->mm_id = t->id;
+	if (t->health == SVMA_CLEAN)
+		err = svma_core_sharers(t->shadow, arg->addr, &page, found, room, &arg->total);
+	spin_unlock(&t->lock);
+	svma_tracked_put(t);
+	arg->dev = page.dev;
+	arg->ino = page.ino;
+	arg->page = page.page;
+	arg->anon_vma = page.anon_vma;
+	return err;
+}
+
+static int do_sharers(struct svma_session *session, struct svma_sharers *arg)
+{
+	u32 room = min_t(u32, arg->capacity, SVMA_CORE_SHARERS);
+	struct svma_core_sharer *found;
+	int err;
+
+	if (arg->flags)
+		return -EINVAL;
+	found = kvcalloc(room + 1, sizeof(*found), GFP_KERNEL);
+	if (!found)
+		return -ENOMEM;
+	err = sharers_of_page(arg, found, room);
+	if (!err) {
+		arg->count = min_t(u64, arg->total, room);
+		if (copy_to_user(u64_to_user_ptr(arg->buffer), found, arg->count * sizeof(*found)))
+			err = -EFAULT;
+	}
+	kvfree(found);
+	return err;
+}
+
 static int do_semantic(struct svma_semantic *arg)
 {
 	struct svma_choice choice;
@@ -768,6 +847,8 @@ union svma_argument {
 	struct svma_structure structure;
 	struct svma_shape shape;
 	struct svma_rmap_stats rmap;
+	struct svma_chains chains;
+	struct svma_sharers sharers;
 };
 
 static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
@@ -811,6 +892,10 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_shape(session, &arg->shape);
 	case _IOC_NR(SVMA_IOC_RMAP):
 		return do_rmap(session, &arg->rmap);
+	case _IOC_NR(SVMA_IOC_CHAINS):
+		return do_chains(session, &arg->chains);
+	case _IOC_NR(SVMA_IOC_SHARERS):
+		return do_sharers(session, &arg->sharers);
 	case _IOC_NR(SVMA_IOC_SEMANTIC):
 		return do_semantic(&arg->semantic);
 	default:
@@ -833,6 +918,8 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		[_IOC_NR(SVMA_IOC_STRUCTURE)] = SVMA_IOC_STRUCTURE,
 		[_IOC_NR(SVMA_IOC_SHAPE)] = SVMA_IOC_SHAPE,
 		[_IOC_NR(SVMA_IOC_RMAP)] = SVMA_IOC_RMAP,
+		[_IOC_NR(SVMA_IOC_CHAINS)] = SVMA_IOC_CHAINS,
+		[_IOC_NR(SVMA_IOC_SHARERS)] = SVMA_IOC_SHARERS,
 	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;

@@ -69,13 +69,13 @@ void svma_tracked_put(struct svma_tracked *t)
 	kref_put(&t->ref, tracked_release);
 }
 
-static struct svma_shadow *shadow_alloc(void)
+static struct svma_shadow *shadow_alloc(u64 owner)
 {
 	void *memory = svma_pool_alloc(&svma_shadow_pool);
 
 	if (!memory)
 		return NULL;
-	return svma_core_shadow_init(memory, SVMA_PROFILE, svma_stack_guard_gap(), svma_rmap);
+	return svma_core_shadow_init(memory, SVMA_PROFILE, svma_stack_guard_gap(), svma_rmap, owner);
 }
 
 static void shadow_free(struct svma_shadow *shadow)
@@ -91,7 +91,8 @@ struct svma_tracked *svma_tracked_alloc(struct mm_struct *mm, struct svma_sessio
 	if (!t)
 		return NULL;
 	memset(t, 0, sizeof(*t));
-	t->shadow = shadow_alloc();
+	t->id = atomic64_inc_return(&next_id);
+	t->shadow = shadow_alloc(t->id);
 	if (!t->shadow) {
 		svma_pool_free(&svma_tracked_pool, t);
 		return NULL;
@@ -104,7 +105,6 @@ struct svma_tracked *svma_tracked_alloc(struct mm_struct *mm, struct svma_sessio
 	t->mm = mm;
 	kref_get(&session->ref);
 	t->session = session;
-	t->id = atomic64_inc_return(&next_id);
 	t->health = SVMA_CLEAN;
 	return t;
 }
@@ -295,7 +295,7 @@ int svma_resync(struct svma_tracked *t)
 
 	if (!mmget_not_zero(t->mm))
 		return -ESRCH; /* exit is on its way */
-	fresh = shadow_alloc();
+	fresh = shadow_alloc(t->id);
 	if (!fresh) {
 		mmput(t->mm);
 		return -ENOMEM;

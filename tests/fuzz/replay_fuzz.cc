@@ -55,7 +55,7 @@ constexpr u64 page(u64 index) { return kBase + index * kPageSize; }
 class ShadowBox {
  public:
   ShadowBox() : memory_(std::aligned_alloc(64, (svma_core_shadow_size() + 63) / 64 * 64)) {
-    shadow_ = svma_core_shadow_init(memory_, "6.1", kGuard, nullptr);
+    shadow_ = svma_core_shadow_init(memory_, "6.1", kGuard, nullptr, 0);
   }
   ~ShadowBox() {
     svma_core_shadow_clear(shadow_);

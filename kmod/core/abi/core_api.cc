@@ -91,11 +91,11 @@ void svma_core_rmap_leave(svma_shadow* shadow, int ended) { shadow->leave_rmap(e
 void svma_core_rmap_abroad(svma_shadow* shadow) { shadow->share_abroad(); }
 
 svma_shadow* svma_core_shadow_init(void* memory, const char* profile, svma_u64 stack_guard_gap,
-                                   svma_rmap* rmap) {
+                                   svma_rmap* rmap, svma_u64 owner) {
   const svma::Semantics* semantics = svma::find_semantics(profile);
   if (semantics == nullptr) return nullptr;
   auto* const shadow = svma::construct_at<svma_shadow>(memory, *semantics, stack_guard_gap);
-  if (rmap != nullptr) shadow->follow(*rmap);
+  if (rmap != nullptr) shadow->follow(*rmap, owner);
   return shadow;
 }
 
@@ -267,6 +267,19 @@ int svma_core_find_prev(const svma_shadow* shadow, svma_u64 addr, svma_node* out
   shadow->space().find_vma_prev(VirtAddr(addr), &prev);
   if (prev == nullptr) return -svma::kENOENT;
   *out = svma::node_of(shadow->space(), *prev);
+  return 0;
+}
+
+svma_u32 svma_core_chains(const svma_shadow* shadow, svma_u64* from, svma_u32* skip,
+                          svma_core_link* out, svma_u32 room, svma_u32* more) {
+  return shadow->rmap().links(*from, *skip, out, room, *more);
+}
+
+int svma_core_sharers(const svma_shadow* shadow, svma_u64 addr, svma_core_page* page,
+                      svma_core_sharer* out, svma_u32 room, svma_u64* total) {
+  Vma* const vma = shadow->space().find_vma(VirtAddr(addr));
+  if (vma == nullptr || vma->vm_start > VirtAddr(addr)) return -svma::kENOENT;
+  *total = shadow->rmap().sharers(*vma, VirtAddr(addr), *page, out, room);
   return 0;
 }
 

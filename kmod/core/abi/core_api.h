@@ -436,6 +436,45 @@ struct svma_merge_report {
 	struct svma_merge_answer with_next[SVMA_CORE_CONDITIONS];
 };
 
+#define SVMA_CORE_LINK_OWN 1u
+#define SVMA_CORE_LINK_ABROAD 2u
+
+/* An entry of a chain, see struct svma_chain_link in uapi/svma.h. */
+struct svma_core_link {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 anon_vma;
+	svma_u64 root;
+	svma_u64 parent;
+	svma_u32 bits;
+	svma_u32 refcount;
+	svma_u32 children;
+	svma_u32 active_vmas;
+};
+
+/* A VMA that may map a page, see struct svma_sharer in uapi/svma.h; @owner as in svma_core_shadow_init(). */
+struct svma_core_sharer {
+	svma_u64 owner;
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 address;
+};
+
+/**
+ * struct svma_core_page - what a page belongs to
+ * @ino: of the file, 0: none
+ * @page: its number in the file
+ * @anon_vma: number of the VMA's own anon_vma, 0: none
+ * @dev: of the file
+ */
+struct svma_core_page {
+	svma_u64 ino;
+	svma_u64 page;
+	svma_u64 anon_vma;
+	svma_u32 dev;
+	svma_u32 reserved;
+};
+
 /* Bytes to allocate for a shadow, and for what svma_os_vm_area_alloc() and its likes hand out. */
 unsigned long svma_core_shadow_size(void);
 unsigned long svma_core_vma_size(void);
@@ -460,10 +499,11 @@ void svma_core_rmap_settle(struct svma_rmap *rmap);
  * @profile: name of a semantics profile, such as "6.1"
  * @stack_guard_gap: bytes
  * @rmap: what it follows reverse mapping with; NULL: it does not
+ * @owner: by what svma_core_sharers() tells its VMAs from those of others
  * Return: the shadow, or NULL when there is no such profile.
  */
 struct svma_shadow *svma_core_shadow_init(void *memory, const char *profile, svma_u64 stack_guard_gap,
-					  struct svma_rmap *rmap);
+					  struct svma_rmap *rmap, svma_u64 owner);
 
 /* One choice of a semantics profile, in words. */
 struct svma_choice {
@@ -639,6 +679,32 @@ int svma_core_structure_differs(const struct svma_shadow *shadow, struct svma_co
  */
 void svma_core_anon_vma(struct svma_shadow *shadow, const void *mm, const struct svma_live_vma *vma, int alone,
 			struct svma_verdict *verdict);
+
+/**
+ * svma_core_chains - the chains of all VMAs, by address and in the order of each list
+ * @from: in: VMAs that end above this; out: where to go on
+ * @skip: in: entries of the first of them to leave out; out: likewise
+ * @out: the entries
+ * @room: how many fit
+ * @more: out: 1 when there may be more; bounded work: that can be so although there is room left
+ * Return: how many are written.
+ */
+svma_u32 svma_core_chains(const struct svma_shadow *shadow, svma_u64 *from, svma_u32 *skip,
+			  struct svma_core_link *out, svma_u32 room, svma_u32 *more);
+
+/**
+ * svma_core_sharers - which VMAs may map the anonymous page at an address
+ * @page: out: what the page belongs to
+ * @out: all that the tree of the root finds, in its order
+ * @room: how many fit
+ * @total: out: how many there are, up to SVMA_CORE_SHARERS
+ * Return: 0, or -ENOENT when there is no VMA.
+ */
+int svma_core_sharers(const struct svma_shadow *shadow, svma_u64 addr, struct svma_core_page *page,
+		      struct svma_core_sharer *out, svma_u32 room, svma_u64 *total);
+
+/* A walk ends after so many: a lock is held meanwhile. */
+#define SVMA_CORE_SHARERS 65536
 
 /**
  * svma_core_guard - madvise(MADV_GUARD_INSTALL) marked the VMA at @addr, under its lock alone

@@ -4,6 +4,7 @@
 #include "replay/compare.hpp"
 #include "replay/facts.hpp"
 #include "replay/shadow_vma.hpp"
+#include "rmap/walk.hpp"
 
 // Always last.
 #include "enforce.hpp"
@@ -36,7 +37,7 @@ u64 length_of(const RmapVma& vma) {
 RmapFollower::RmapFollower()
     : VmaObserver{on_inserted, on_bounds_moved, on_splitting, on_copied, on_imported, on_removed} {}
 
-void RmapFollower::follow(AddressSpace& space, SharedRmap& rmap) {
+void RmapFollower::follow(AddressSpace& space, SharedRmap& rmap, u64 owner) {
   const RmapLock lock;
   space.set_observer(this);
   space_ = &space;
@@ -44,6 +45,7 @@ void RmapFollower::follow(AddressSpace& space, SharedRmap& rmap) {
   following_ = true;
   born_ = rmap.generation();
   own_ = 0;
+  owner_ = owner;
 }
 
 void RmapFollower::restart() { following_ = shared_ != nullptr; }
@@ -244,6 +246,80 @@ void RmapFollower::fork(Vma& child, Vma& parent) {
   if (forked.ok()) forked = shared_->anon_vma_fork(beside(child), beside(parent), reserve);
   own_ += shared_->generation() - before;
   note(forked);
+}
+
+// --- questions
+
+namespace {
+
+svma_core_link link_of(const RmapVma& vma, const AnonVma& anon_vma) {
+  u32 bits = vma.anon_vma == &anon_vma ? SVMA_CORE_LINK_OWN : 0;
+  if (anon_vma.shared_abroad) bits |= SVMA_CORE_LINK_ABROAD;
+  return {.start = vma.bounds.range.start.value(),
+          .end = vma.bounds.range.end.value(),
+          .anon_vma = anon_vma.number,
+          .root = anon_vma.root->number,
+          .parent = anon_vma.parent->number,
+          .bits = bits,
+          .refcount = anon_vma.refcount,
+          .children = anon_vma.num_children,
+          .active_vmas = anon_vma.num_active_vmas};
+}
+
+}  // namespace
+
+u32 RmapFollower::links(u64& from, u32& skip, svma_core_link* out, u32 room, u32& more) const {
+  u32 count = 0;
+  more = 0;
+  if (shared_ == nullptr) return 0;
+  const RmapLock lock;
+  if (!following_) return 0;
+  // VMAs without a chain fill no room.
+  u32 looks = 8 * room + 8;
+  for (const Vma* vma = space_->find_vma(VirtAddr(from)); vma; vma = AddressSpace::next(vma)) {
+    const AnonVmaChain* avc = beside(*vma)->anon_vma_chain.head();
+    for (u32 passed = 0; avc && passed < skip; ++passed) avc = AvcList::next(avc);
+    for (; avc && count < room; avc = AvcList::next(avc), ++skip) {
+      out[count++] = link_of(*beside(*vma), *avc->anon_vma);
+    }
+    if (avc || --looks == 0) {
+      more = 1;
+      return count;
+    }
+    from = vma->vm_end.value();
+    skip = 0;
+  }
+  return count;
+}
+
+u64 RmapFollower::sharers(const Vma& vma, VirtAddr addr, svma_core_page& page,
+                          svma_core_sharer* out, u32 room) const {
+  const u64 offset = addr.page_number() - vma.vm_start.page_number();
+  page = {.ino = vma.attrs.ino,
+          .page = vma.attrs.vm_pgoff.value() + offset,
+          .anon_vma = 0,
+          .dev = vma.attrs.dev,
+          .reserved = 0};
+  if (shared_ == nullptr) return 0;
+  const RmapLock lock;
+  const RmapVma& mine = *beside(vma);
+  if (!following_ || mine.anon_vma_chain.empty()) return 0;
+  if (mine.anon_vma) page.anon_vma = mine.anon_vma->number;
+  // Whoever is in the tree of an anon_vma is in that of its root, too.
+  const AnonVma& root = *mine.anon_vma_chain.head()->anon_vma->root;
+  u64 total = 0;
+  rmap_walk_anon(root, mine.bounds.anon_pgoff + PageCount(offset), PageCount(1),
+                 [&](const RmapVma& sharer, VirtAddr address) {
+                   if (total < room) {
+                     out[total] = {
+                         .owner = reinterpret_cast<const RmapFollower*>(sharer.mm)->owner(),
+                         .start = sharer.bounds.range.start.value(),
+                         .end = sharer.bounds.range.end.value(),
+                         .address = address.value()};
+                   }
+                   return ++total < SVMA_CORE_SHARERS;
+                 });
+  return total;
 }
 
 // --- comparison

@@ -50,7 +50,9 @@ class RmapFollower : private VmaObserver {
   RmapFollower& operator=(const RmapFollower&) = delete;
 
   // REQUIRES: `space` is empty and outlives this.
-  void follow(AddressSpace& space, SharedRmap& rmap);
+  void follow(AddressSpace& space, SharedRmap& rmap, u64 owner);
+
+  u64 owner() const { return owner_; }
 
   // Follows again after failed(). REQUIRES: the address space is empty.
   void restart();
@@ -81,6 +83,11 @@ class RmapFollower : private VmaObserver {
   // After a load: which anon_vmas have VMAs that nobody follows?
   void judge_shared(const void* mm);
 
+  // See svma_core_chains() and svma_core_sharers().
+  u32 links(u64& from, u32& skip, svma_core_link* out, u32 room, u32& more) const;
+  u64 sharers(const Vma& vma, VirtAddr addr, svma_core_page& page, svma_core_sharer* out,
+              u32 room) const;
+
  private:
   static void on_inserted(VmaObserver& self, Vma& vma);
   static void on_bounds_moved(VmaObserver& self, Vma& vma);
@@ -106,6 +113,7 @@ class RmapFollower : private VmaObserver {
   bool following_ = false;
   u64 born_ = 0;  // Rmap::generation() when this began: of a child, before its dup_mmap()
   u64 own_ = 0;   // by how much this has raised it since
+  u64 owner_ = 0;
   AddressSpace* space_ = nullptr;
 };
 

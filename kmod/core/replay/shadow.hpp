@@ -51,9 +51,10 @@ class Shadow {
   Shadow& operator=(const Shadow&) = delete;
 
   // Follows reverse mapping from now on. REQUIRES: empty.
-  void follow(SharedRmap& rmap) { rmap_.follow(space_, rmap); }
+  void follow(SharedRmap& rmap, u64 owner) { rmap_.follow(space_, rmap, owner); }
   void leave_rmap(bool ended) { rmap_.leave(ended); }
   void share_abroad() { rmap_.share_abroad(); }
+  const RmapFollower& rmap() const { return rmap_; }
 
   void clear() { space_.clear(); }
 

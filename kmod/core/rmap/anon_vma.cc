@@ -44,6 +44,7 @@ AnonVma* Rmap::anon_vma_alloc(RmapReserve& reserve) {
   if (!anon_vma) return nullptr;
   anon_vma->refcount = 1;
   anon_vma->root = anon_vma->parent = anon_vma;
+  anon_vma->number = ++last_number_;
   anon_vmas_.insert_after(anon_vmas_.tail(), anon_vma);
   ++anon_vma_count_;
   return anon_vma;

@@ -171,6 +171,7 @@ class Rmap {
   const RmapSemantics& semantics_;
   AnonVmaList anon_vmas_;
   u64 anon_vma_count_ = 0;
+  u64 last_number_ = 0;
   u64 avc_count_ = 0;  // allocated and not freed
   AnonVmaIndex index_;
   u64 generation_ = 0;

@@ -93,6 +93,8 @@ struct alignas(16) AnonVma {
   AvcTree rb_root;
   ListNode<AnonVma> all;  // of one Rmap
 
+  u64 number = 0;  // by which people and user space know it: never given twice
+
   // For who follows a live kernel: identity.hpp.
   u64 identity = 0;  // of the live anon_vma, 0 as long as it is not known
   AnonVma* same_bucket = nullptr;

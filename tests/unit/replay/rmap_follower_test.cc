@@ -32,9 +32,9 @@ class Block {
 };
 
 struct Process {
-  explicit Process(svma_rmap* rmap)
+  explicit Process(svma_rmap* rmap, u64 owner = 0)
       : memory(svma_core_shadow_size()),
-        shadow(svma_core_shadow_init(memory.get(), "6.1", 256 << 12, rmap)) {}
+        shadow(svma_core_shadow_init(memory.get(), "6.1", 256 << 12, rmap, owner)) {}
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   ~Process() { svma_core_shadow_clear(shadow); }
@@ -87,7 +87,7 @@ class RmapFollowerTest : public ::testing::Test {
     load_two();
     parent_->chain(kBase, {{100, 100, 100, 1, 1}});
     ASSERT_EQ(parent_->fault(kBase).rmap_equal, 1u);
-    child_ = std::make_unique<Process>(rmap_);
+    child_ = std::make_unique<Process>(rmap_, 2);
     child_->live.vmas = parent_->live.vmas;
     child_->live.totals = parent_->live.totals;
     ASSERT_EQ(svma_core_fork(child_->shadow, parent_->shadow), 0);
@@ -111,7 +111,7 @@ class RmapFollowerTest : public ::testing::Test {
 
   Block memory_{svma_core_rmap_size()};
   svma_rmap* rmap_ = svma_core_rmap_init(memory_.get(), "6.1");
-  std::unique_ptr<Process> parent_ = std::make_unique<Process>(rmap_);
+  std::unique_ptr<Process> parent_ = std::make_unique<Process>(rmap_, 1);
   std::unique_ptr<Process> child_;
 };
 
@@ -214,6 +214,66 @@ TEST_F(RmapFollowerTest, Load_ForkedProcessAlone_TakesTheTopologyOver) {
   svma_verdict verdict{};
   svma_core_audit(parent_->shadow, &parent_->live, 0, &verdict);
   expect_all_equal(verdict, 1);
+}
+
+TEST_F(RmapFollowerTest, Chains_InParts_EachLinkOnce) {
+  fork_one();
+  svma_u64 from = 0;
+  svma_u32 skip = 0;
+  svma_u32 more = 1;
+  std::vector<svma_core_link> links;
+  while (more) {
+    svma_core_link part{};
+    const svma_u32 count = svma_core_chains(child_->shadow, &from, &skip, &part, /*room=*/1, &more);
+    ASSERT_LE(count, 1u);
+    if (count == 1) links.push_back(part);
+    ASSERT_LE(links.size(), 2u);
+  }
+  ASSERT_EQ(links.size(), 2u);
+  EXPECT_EQ(links[0].start, kBase);
+  EXPECT_EQ(links[0].end, kUpper);
+  EXPECT_EQ(links[0].bits, SVMA_CORE_LINK_OWN);
+  EXPECT_EQ(links[0].root, links[1].anon_vma);
+  EXPECT_EQ(links[0].parent, links[1].anon_vma);
+  EXPECT_EQ(links[0].children, 0u);
+  EXPECT_EQ(links[0].active_vmas, 1u);
+  EXPECT_EQ(links[0].refcount, 1u);
+  EXPECT_NE(links[0].anon_vma, links[1].anon_vma);
+  EXPECT_EQ(links[1].bits, 0u);
+  EXPECT_EQ(links[1].root, links[1].anon_vma);
+  EXPECT_EQ(links[1].children, 2u);
+  EXPECT_EQ(links[1].refcount, 2u);
+}
+
+TEST_F(RmapFollowerTest, Sharers_ForkedPage_BothAtItsAddress) {
+  fork_one();
+  svma_core_page page{};
+  svma_core_sharer sharers[3]{};
+  svma_u64 total = 0;
+  ASSERT_EQ(svma_core_sharers(parent_->shadow, kBase + 2 * kPage + 5, &page, sharers, 3, &total),
+            0);
+  ASSERT_EQ(total, 2u);
+  EXPECT_EQ(sharers[0].owner + sharers[1].owner, 3u);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(sharers[i].start, kBase);
+    EXPECT_EQ(sharers[i].end, kUpper);
+    EXPECT_EQ(sharers[i].address, kBase + 2 * kPage);
+  }
+  EXPECT_NE(page.anon_vma, 0u);
+  EXPECT_EQ(page.ino, 0u);
+
+  ASSERT_EQ(svma_core_sharers(parent_->shadow, kBase, &page, sharers, 1, &total), 0);
+  EXPECT_EQ(total, 2u) << "counted, although only one fits";
+}
+
+TEST_F(RmapFollowerTest, Sharers_NothingThere_SaysSo) {
+  fork_one();
+  svma_core_page page{};
+  svma_u64 total = 7;
+  EXPECT_EQ(svma_core_sharers(parent_->shadow, kBase - 1, &page, nullptr, 0, &total), -2);
+  ASSERT_EQ(svma_core_sharers(parent_->shadow, kUpper, &page, nullptr, 0, &total), 0);
+  EXPECT_EQ(total, 0u) << "never faulted";
+  EXPECT_EQ(page.anon_vma, 0u);
 }
 
 TEST_F(RmapFollowerTest, Leave_Loaded_TakesNothingAlong) {

@@ -23,7 +23,7 @@ class SceneTest : public ::testing::Test {
  protected:
   SceneTest() : memory_(svma_core_shadow_size() + 64) {
     const auto aligned = (reinterpret_cast<uintptr_t>(memory_.data()) + 63) & ~uintptr_t{63};
-    shadow_ = svma_core_shadow_init(reinterpret_cast<void*>(aligned), "6.1", 256 << 12, nullptr);
+    shadow_ = svma_core_shadow_init(reinterpret_cast<void*>(aligned), "6.1", 256 << 12, nullptr, 0);
   }
   ~SceneTest() override {
     svma_core_shadow_clear(shadow_);

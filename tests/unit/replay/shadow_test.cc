@@ -27,7 +27,7 @@ class ShadowTest : public ::testing::Test {
  protected:
   explicit ShadowTest(const char* profile = "6.1") : memory_(svma_core_shadow_size() + 64) {
     const auto at = (reinterpret_cast<uintptr_t>(memory_.data()) + 63) & ~uintptr_t{63};
-    shadow_ = svma_core_shadow_init(reinterpret_cast<void*>(at), profile, 256 << 12, nullptr);
+    shadow_ = svma_core_shadow_init(reinterpret_cast<void*>(at), profile, 256 << 12, nullptr, 0);
   }
   ~ShadowTest() override {
     fail_allocation(0);
@@ -89,7 +89,7 @@ class ShadowTest : public ::testing::Test {
 
 TEST_F(ShadowTest, Init_UnknownProfile_IsRefused) {
   std::vector<char> memory(svma_core_shadow_size());
-  EXPECT_EQ(svma_core_shadow_init(memory.data(), "no such kernel", 0, nullptr), nullptr);
+  EXPECT_EQ(svma_core_shadow_init(memory.data(), "no such kernel", 0, nullptr, 0), nullptr);
 }
 
 TEST_F(ShadowTest, Mmap_BesideCompatible_Merges) {
@@ -558,7 +558,7 @@ TEST_F(ShadowTest, Fork_DontCopyAndLocked_StayBehind) {
   std::vector<char> memory(svma_core_shadow_size() + 64);
   const auto at = (reinterpret_cast<uintptr_t>(memory.data()) + 63) & ~uintptr_t{63};
   svma_shadow* child =
-      svma_core_shadow_init(reinterpret_cast<void*>(at), "6.1", 256 << 12, nullptr);
+      svma_core_shadow_init(reinterpret_cast<void*>(at), "6.1", 256 << 12, nullptr, 0);
   ASSERT_EQ(svma_core_fork(child, shadow_), 0);
   svma_verdict verdict{};
   svma_core_audit(child, &child_live, 1, &verdict);
