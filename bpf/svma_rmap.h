@@ -49,6 +49,6 @@ struct svma_rmap_end {
 };
 
 /* Entries of one chain that are listed at most. */
-#define SVMA_RMAP_CHAIN 128
+#define SVMA_RMAP_CHAIN 64
 
 #endif /* SVMA_BPF_RMAP_H */

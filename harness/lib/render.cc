@@ -119,10 +119,16 @@ std::string structure_text(const CheckReport& report) {
 }
 
 std::string rmap_text(const CheckReport& report) {
-  if (!report.rmap) return "";
-  return fmt::format(
-      "  reverse mapping: rmap_compared={} rmap_equal={} rmap_cut={} rmap_unsure={}\n",
-      report.rmap->compared, report.rmap->equal, report.rmap->cut, report.rmap->unsure);
+  std::string text;
+  if (report.rmap)
+    text = fmt::format(
+        "  reverse mapping: rmap_compared={} rmap_equal={} rmap_cut={} rmap_unsure={}\n",
+        report.rmap->compared, report.rmap->equal, report.rmap->cut, report.rmap->unsure);
+  const RmapTally& oracle = report.rmap_oracle;
+  return text +
+         fmt::format("  rmap oracle: {}; compared={} equal={} divergent={} moved={} unsure={}\n",
+                     report.rmap_road, oracle.compared, oracle.equal, oracle.divergent,
+                     oracle.moved, oracle.unsure);
 }
 
 std::string processes_table(const CheckReport& report) {
