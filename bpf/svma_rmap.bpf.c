@@ -7,6 +7,9 @@
  * a snapshot, and under the lock held for reading a first fault may still add to a chain: whoever reads it proves with
  * the module's stamp that nothing changed meanwhile.
  *
+ * Another road, on_insert and so on, tells what is put into the trees of anon_vmas and taken out, without looking at
+ * any list.
+ *
  * What an anon_vma counts changes with relatives, too. Their ends are counted here, since a process that ends has left
  * the module's lists long before its VMAs are unlinked.
  */
@@ -207,4 +210,88 @@ int BPF_PROG(on_exit_done, struct mm_struct *mm)
 	if (bpf_map_delete_elem(&ending, &key) == 0)
 		__sync_fetch_and_add(&exits_done, 1);
 	return 0;
+}
+
+/*
+ * --- events of all mms
+ *
+ * By kprobes, at the entries: a kernel that preempts BPF programs (7.3) would leave out some runs of fentry ones.
+ */
+__u64 submitted;		/* events that are in the ring, all of them whole */
+__u64 dropped;			/* events that found it full */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} events SEC(".maps");
+
+static __always_inline int tell(const struct svma_rmap_event *event)
+{
+	if (bpf_ringbuf_output(&events, (void *)event, sizeof(*event), BPF_RB_NO_WAKEUP))
+		__sync_fetch_and_add(&dropped, 1);
+	else
+		__sync_fetch_and_add(&submitted, 1);
+	return 0;
+}
+
+static __always_inline int inserted(struct anon_vma_chain *avc)
+{
+	struct vm_area_struct *vma = BPF_CORE_READ(avc, vma);
+	struct svma_rmap_event event = {
+		.kind = SVMA_RMAP_INSERTED,
+		.mm_cookie = (__u64)BPF_CORE_READ(vma, vm_mm) * cookie_factor,
+		.entry = (__u64)avc * cookie_factor,
+		.anon_vma = (__u64)BPF_CORE_READ(avc, anon_vma) * cookie_factor,
+		.start = BPF_CORE_READ(vma, vm_start),
+		.end = BPF_CORE_READ(vma, vm_end),
+	};
+
+	return tell(&event);
+}
+
+static __always_inline int removed(struct anon_vma_chain *avc)
+{
+	struct svma_rmap_event event = {
+		.kind = SVMA_RMAP_REMOVED,
+		.entry = (__u64)avc * cookie_factor,
+	};
+
+	return tell(&event);
+}
+
+/* fork and exec; its first argument is the new mm. */
+SEC("kprobe/mm_init")
+int BPF_KPROBE(on_birth, struct mm_struct *mm)
+{
+	struct svma_rmap_event event = {
+		.kind = SVMA_RMAP_BORN,
+		.mm_cookie = (__u64)mm * cookie_factor,
+	};
+
+	return tell(&event);
+}
+
+SEC("kprobe/anon_vma_interval_tree_insert")
+int BPF_KPROBE(on_insert, struct anon_vma_chain *avc)
+{
+	return inserted(avc);
+}
+
+SEC("kprobe/anon_vma_interval_tree_remove")
+int BPF_KPROBE(on_remove, struct anon_vma_chain *avc)
+{
+	return removed(avc);
+}
+
+/* The same by other names: mm/interval_tree.c in v7.3; not yet in v6.12. */
+SEC("kprobe/anon_rmap_tree_insert")
+int BPF_KPROBE(on_rmap_insert, struct anon_vma_chain *avc)
+{
+	return inserted(avc);
+}
+
+SEC("kprobe/anon_rmap_tree_remove")
+int BPF_KPROBE(on_rmap_remove, struct anon_vma_chain *avc)
+{
+	return removed(avc);
 }

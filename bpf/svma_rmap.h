@@ -48,6 +48,26 @@ struct svma_rmap_end {
 	unsigned int reserved;
 };
 
+/*
+ * What happens to the trees of anon_vmas, in order: from these alone follows which VMA is linked to which anon_vma, of
+ * every mm that was born meanwhile.
+ */
+enum svma_rmap_event_kind {
+	SVMA_RMAP_BORN = 1,	/* an mm */
+	SVMA_RMAP_INSERTED = 2,	/* an entry, into the tree of its anon_vma */
+	SVMA_RMAP_REMOVED = 3,	/* an entry, of which no more is told */
+};
+
+struct svma_rmap_event {
+	unsigned int kind;
+	unsigned int reserved;
+	unsigned long long mm_cookie;
+	unsigned long long entry;
+	unsigned long long anon_vma;
+	unsigned long long start;	/* of the VMA, then */
+	unsigned long long end;
+};
+
 /* Entries of one chain that are listed at most. */
 #define SVMA_RMAP_CHAIN 64
 

@@ -60,6 +60,7 @@ Checker::Checker(uint64_t random_seed, bool stream)
 void Checker::look(bool final_look) {
   const auto mms = device_.list_mine();
   tracked_ = mms.size();
+  rmap_.drain();
   drain_answers();
   bool news = false;
   for (const svma_mm& mm : mms) {
@@ -386,6 +387,9 @@ void Checker::finish(CheckReport& report) {
   report.rmap = device_.rmap(0);
   report.rmap_road = rmap_.road();
   report.rmap_oracle = rmap_.tally();
+  report.rmap_events_state = rmap_.events_state();
+  report.rmap_events = rmap_.events();
+  report.rmap_events_lost = rmap_.lost();
   report.divergences = findings_;
   collect_reports();
   for (const Finding& finding : reports_) {

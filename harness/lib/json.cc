@@ -159,6 +159,7 @@ Json oracles_of(const CheckReport& report) {
 
 Json rmap_of(const CheckReport& report) {
   const RmapTally& oracle = report.rmap_oracle;
+  const RmapTally& events = report.rmap_events;
   Json json = {{"module", nullptr},
                {"oracle",
                 {{"road", report.rmap_road},
@@ -167,7 +168,14 @@ Json rmap_of(const CheckReport& report) {
                  {"divergent", oracle.divergent},
                  {"moved", oracle.moved},
                  {"unsure", oracle.unsure},
-                 {"cut", oracle.cut}}}};
+                 {"cut", oracle.cut}}},
+               {"events",
+                {{"state", report.rmap_events_state},
+                 {"compared", events.compared},
+                 {"equal", events.equal},
+                 {"divergent", events.divergent},
+                 {"moved", events.moved},
+                 {"lost", report.rmap_events_lost}}}};
   if (report.rmap)
     json["module"] = {{"compared", report.rmap->compared},
                       {"equal", report.rmap->equal},

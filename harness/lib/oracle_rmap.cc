@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 
 #include <cerrno>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -77,11 +78,17 @@ class PassReader : public IterRecords {
   bool torn_ = false;
 };
 
+bool kernel_has_function(const char* name) {
+  return libbpf_find_vmlinux_btf_id(name, BPF_TRACE_FENTRY) > 0;
+}
+
 }  // namespace
 
 void OracleRmap::Destroy::operator()(svma_rmap_bpf* skeleton) const {
   svma_rmap_bpf::destroy(skeleton);
 }
+
+void OracleRmap::Destroy::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 
 std::unique_ptr<OracleRmap> OracleRmap::create(uint64_t cookie_factor, std::string& why) {
   std::unique_ptr<OracleRmap> oracle(new OracleRmap);
@@ -96,6 +103,11 @@ std::unique_ptr<OracleRmap> OracleRmap::create(uint64_t cookie_factor, std::stri
   skeleton->rodata->cookie_factor = cookie_factor;
   bpf_program__set_autoload(skeleton->progs.dump_chains, oracle->has_task_vma_);
   bpf_program__set_autoload(skeleton->progs.dump_chain_list, !oracle->has_task_vma_);
+  const bool renamed = kernel_has_function("anon_rmap_tree_insert");
+  bpf_program__set_autoload(skeleton->progs.on_insert, !renamed);
+  bpf_program__set_autoload(skeleton->progs.on_remove, !renamed);
+  bpf_program__set_autoload(skeleton->progs.on_rmap_insert, renamed);
+  bpf_program__set_autoload(skeleton->progs.on_rmap_remove, renamed);
   if (int error = svma_rmap_bpf::load(skeleton))
     return refuse("cannot load the BPF programs", -error);
   // The iterators are attached for each process, by IterLinks. Who is seen to begin is then seen to
@@ -104,8 +116,50 @@ std::unique_ptr<OracleRmap> OracleRmap::create(uint64_t cookie_factor, std::stri
   if (!skeleton->links.on_exit_done) return refuse("cannot attach the BPF programs", errno);
   skeleton->links.on_exit_begins = bpf_program__attach(skeleton->progs.on_exit_begins);
   if (!skeleton->links.on_exit_begins) return refuse("cannot attach the BPF programs", errno);
+  oracle->attach_events();
   return oracle;
 }
+
+// Births last: of an mm that is seen to be born everything is seen.
+void OracleRmap::attach_events() {
+  auto& progs = skeleton_->progs;
+  auto& links = skeleton_->links;
+  const auto attach = [this](bpf_program* program, bpf_link*& link) {
+    if (!bpf_program__autoload(program) || !events_state_.empty()) return;
+    link = bpf_program__attach(program);
+    if (!link)
+      events_state_ = std::string(bpf_program__section_name(program)) + ": " + errno_text(errno);
+  };
+  attach(progs.on_remove, links.on_remove);
+  attach(progs.on_rmap_remove, links.on_rmap_remove);
+  attach(progs.on_insert, links.on_insert);
+  attach(progs.on_rmap_insert, links.on_rmap_insert);
+  attach(progs.on_birth, links.on_birth);
+  if (!events_state_.empty()) return;
+  ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.events), on_event, this, nullptr));
+  events_state_ = ring_ ? "on" : std::string("cannot map the ring: ") + errno_text(errno);
+}
+
+int OracleRmap::on_event(void* self, void* data, size_t size) {
+  if (size < sizeof(svma_rmap_event)) return 0;
+  svma_rmap_event event;
+  std::memcpy(&event, data, sizeof(event));
+  auto* const oracle = static_cast<OracleRmap*>(self);
+  ++oracle->drained_;
+  (*oracle->sink_)(event);
+  return 0;
+}
+
+// An event that is being written stops the reader, though later ones may be whole.
+bool OracleRmap::drain(const Sink& sink) {
+  if (!ring_) return false;
+  sink_ = &sink;
+  ring_buffer__consume(ring_.get());
+  sink_ = nullptr;
+  return drained_ == __atomic_load_n(&skeleton_->bss->submitted, __ATOMIC_ACQUIRE);
+}
+
+uint64_t OracleRmap::dropped() const { return skeleton_->bss->dropped; }
 
 OracleRmap::~OracleRmap() = default;
 

@@ -6,15 +6,17 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_set>
 
+#include "bpf/svma_rmap.h"
 #include "lib/bpf_iter.hpp"
 #include "lib/rmap_topology.hpp"
 
-struct bpf_program;
+struct ring_buffer;
 struct svma_rmap_bpf;
 
 namespace svma {
@@ -45,6 +47,18 @@ class OracleRmap {
   uint64_t exits_begun() const;
   uint64_t exits_done() const;
 
+  using Sink = std::function<void(const svma_rmap_event&)>;
+
+  // "on", or why this kernel gives no events.
+  const std::string& events_state() const { return events_state_; }
+
+  // Hands on all events that are there. RETURNS: whether these are all that happened until now;
+  // false may also mean that one is just being written.
+  bool drain(const Sink& sink);
+
+  // Events lost because the ring was full.
+  uint64_t dropped() const;
+
   // Drops the links of all processes but these.
   void retain(const std::unordered_set<pid_t>& pids) { links_.retain(pids); }
 
@@ -53,10 +67,18 @@ class OracleRmap {
 
   struct Destroy {
     void operator()(svma_rmap_bpf* skeleton) const;
+    void operator()(ring_buffer* ring) const;
   };
 
+  void attach_events();
+  static int on_event(void* self, void* data, size_t size);
+
   bool has_task_vma_ = false;
+  std::string events_state_;
+  const Sink* sink_ = nullptr;
+  uint64_t drained_ = 0;
   std::unique_ptr<svma_rmap_bpf, Destroy> skeleton_;
+  std::unique_ptr<ring_buffer, Destroy> ring_;
   IterLinks links_;
 };
 

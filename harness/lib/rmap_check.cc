@@ -43,10 +43,12 @@ std::optional<RmapCheck::Reading> RmapCheck::read_unmoved(uint64_t mm_id, pid_t 
   auto live = oracle_->read(pid);
   if (!live) return std::nullopt;
   read_last_ = live->topology.chains.size();
+  std::optional<RmapTopology> linked;
+  if (caught_up()) linked = graph_.topology(mm_cookie);
   const auto after = device_.chains(mm_id);
   if (!after || !usable(*after) || after->stamp != before->stamp) return std::nullopt;
   if (!live->complete || live->mm_cookie != mm_cookie) return std::nullopt;
-  return Reading{to_topology(before->links), std::move(live->topology), false};
+  return Reading{to_topology(before->links), std::move(live->topology), std::move(linked), false};
 }
 
 std::optional<RmapCheck::Reading> RmapCheck::read(uint64_t mm_id, pid_t pid, uint64_t mm_cookie,
@@ -70,18 +72,38 @@ std::unordered_set<uint64_t> RmapCheck::names_in_shadows() {
   return names;
 }
 
-RmapComparison RmapCheck::compare(const Reading& reading) {
+void RmapCheck::drain() {
+  if (oracle_) caught_up();
+}
+
+// Whether the graph is up to date.
+bool RmapCheck::caught_up() {
+  constexpr int kTries = 3;  // others go on meanwhile
+  bool all = false;
+  for (int i = 0; i < kTries && !all; ++i)
+    all = oracle_->drain([this](const svma_rmap_event& event) { graph_.apply(event); });
+  if (lost_ == oracle_->dropped()) return all;
+  lost_ = oracle_->dropped();
+  graph_.lost();
+  return false;
+}
+
+RmapCheck::Found RmapCheck::compare(const Reading& reading) {
   std::optional<std::unordered_set<uint64_t>> names;
   const auto alive = [&](uint64_t name) {
     if (!names) names = names_in_shadows();
     return names->contains(name);
   };
-  return compare_topologies(reading.shadow, reading.live, renaming_, alive);
+  Found found;
+  found.chains = compare_topologies(reading.shadow, reading.live, renaming_, alive);
+  if (reading.linked) found.links = compare_membership(reading.shadow, *reading.linked, renaming_);
+  return found;
 }
 
 // Without quiet, chains that differ may be those of another moment. Equal ones are equal; what they
 // count is left out.
-RmapCheck::Sample RmapCheck::settle(const RmapComparison& comparison, bool quiet) {
+RmapCheck::Sample RmapCheck::settle(const RmapComparison& comparison, bool quiet,
+                                    RmapTally& tally) {
   Sample sample;
   sample.comparison.compared = sample.comparison.equal = comparison.equal;
   for (const RmapDifference& found : comparison.differences) {
@@ -89,19 +111,21 @@ RmapCheck::Sample RmapCheck::settle(const RmapComparison& comparison, bool quiet
       sample.comparison.add_difference(found.difference);
     } else if (found.counted) {
       sample.comparison.add_equal();
-      ++tally_.unsure;
+      ++tally.unsure;
     } else {
       ++sample.moved;
     }
   }
-  tally_.cut += comparison.cut;
+  tally.cut += comparison.cut;
+  tally.moved += sample.moved;
+  tally.add(sample.comparison);
   return sample;
 }
 
 RmapCheck::Sample RmapCheck::sample(uint64_t mm_id, pid_t pid, uint64_t mm_cookie) {
   Sample sample;
   if (!oracle_) return sample;
-  std::optional<RmapComparison> found;
+  std::optional<Found> found;
   bool quiet = false;
   for (int i = 0; i <= kQuietTries && !quiet; ++i) {
     if (i > 0) std::this_thread::sleep_for(kBetweenTries);
@@ -112,14 +136,17 @@ RmapCheck::Sample RmapCheck::sample(uint64_t mm_id, pid_t pid, uint64_t mm_cooki
       continue;
     }
     found = compare(*reading);
-    quiet = reading->quiet || found->differences.empty();
+    quiet = reading->quiet || found->equal();
   }
-  if (found)
-    sample = settle(*found, quiet);
-  else
+  if (found) {
+    sample = settle(found->chains, quiet, tally_);
+    Sample links = settle(found->links, quiet, events_);
+    sample.comparison.add(std::move(links.comparison));
+    sample.moved += links.moved;
+  } else {
     sample.moved = read_last_;
-  tally_.add(sample.comparison);
-  tally_.moved += sample.moved;
+    tally_.moved += read_last_;
+  }
   if (renaming_.size() >= prune_at_) {
     renaming_.retain(names_in_shadows());
     prune_at_ = kPairsUntilPruned + 2 * renaming_.size();

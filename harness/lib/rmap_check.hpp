@@ -7,6 +7,9 @@
 // counts, and whether a live one is the one that it was, depends on relatives, too. So a difference
 // is looked at again at a *quiet* moment: no tracked mm changed and none was taken apart from
 // before the reading until after it. Only one that is there then stands.
+//
+// A second account of the live side is put together from events (RmapGraph), and is compared at the
+// same moments.
 #pragma once
 
 #include <sys/types.h>
@@ -21,6 +24,7 @@
 
 #include "lib/device.hpp"
 #include "lib/oracle_rmap.hpp"
+#include "lib/rmap_graph.hpp"
 #include "lib/rmap_topology.hpp"
 #include "lib/tally.hpp"
 
@@ -38,10 +42,17 @@ class RmapCheck {
   };
   Sample sample(uint64_t mm_id, pid_t pid, uint64_t mm_cookie);
 
+  // Takes the events that are there, so that the ring does not fill up.
+  void drain();
+
   // Drops what is kept of all processes but these.
   void retain(const std::unordered_set<pid_t>& pids);
 
   const RmapTally& tally() const { return tally_; }
+  // The same for what events tell; "on", or why there are none, and how many were lost.
+  const RmapTally& events() const { return events_; }
+  std::string events_state() const { return oracle_ ? oracle_->events_state() : road_; }
+  uint64_t lost() const { return lost_; }
   // "iter/task_vma", or "none on this kernel: ..." and nothing is ever compared.
   const std::string& road() const { return road_; }
 
@@ -49,6 +60,7 @@ class RmapCheck {
   struct Reading {
     RmapTopology shadow;
     RmapTopology live;
+    std::optional<RmapTopology> linked;  // by events
     bool quiet = false;
   };
   using Moments = std::map<uint64_t, uint64_t>;  // mm_id -> stamp
@@ -57,8 +69,16 @@ class RmapCheck {
   std::optional<Reading> read(uint64_t mm_id, pid_t pid, uint64_t mm_cookie, bool quiet);
   std::optional<Reading> read_unmoved(uint64_t mm_id, pid_t pid, uint64_t mm_cookie);
   std::unordered_set<uint64_t> names_in_shadows();
-  RmapComparison compare(const Reading& reading);
-  Sample settle(const RmapComparison& comparison, bool quiet);
+  struct Found {
+    RmapComparison chains;
+    RmapComparison links;
+
+    bool equal() const { return chains.differences.empty() && links.differences.empty(); }
+  };
+
+  bool caught_up();
+  Found compare(const Reading& reading);
+  static Sample settle(const RmapComparison& comparison, bool quiet, RmapTally& tally);
 
   Device& device_;
   std::unique_ptr<OracleRmap> oracle_;
@@ -66,6 +86,9 @@ class RmapCheck {
   RmapRenaming renaming_;
   size_t prune_at_ = 0;
   RmapTally tally_;
+  RmapGraph graph_;
+  RmapTally events_;
+  uint64_t lost_ = 0;
   uint64_t read_last_ = 0;  // VMAs of the reading that moved last
 };
 

@@ -25,6 +25,7 @@
 namespace svma {
 
 inline constexpr std::string_view kRoadRmap = "bpf rmap";
+inline constexpr std::string_view kRoadRmapEvents = "bpf rmap events";
 
 // One entry of a chain. Names are the side's own; root and parent of a root are itself.
 struct RmapLink {

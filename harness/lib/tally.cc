@@ -104,7 +104,8 @@ void RmapTally::add(const Comparison& comparison) {
 }
 
 RmapVerdict rmap_verdict_of(const CheckReport& report) {
-  RmapVerdict verdict{report.rmap_oracle.compared, report.rmap_oracle.equal};
+  RmapVerdict verdict{report.rmap_oracle.compared + report.rmap_events.compared,
+                      report.rmap_oracle.equal + report.rmap_events.equal};
   if (report.rmap) {
     verdict.compared += report.rmap->compared;
     verdict.equal += report.rmap->equal;

@@ -118,8 +118,11 @@ struct CheckReport {
   bool structure_wanted = false;            // --structure
   std::optional<svma_structure> structure;  // nullopt: the module does not know of it
   std::optional<svma_rmap_stats> rmap;      // likewise
-  std::string rmap_road;                  // of the oracle of reverse mapping, or why there is none
-  RmapTally rmap_oracle;                  // contained in `harness`
+  std::string rmap_road;          // of the oracle of reverse mapping, or why there is none
+  RmapTally rmap_oracle;          // contained in `harness`
+  std::string rmap_events_state;  // "on", or why there are none
+  RmapTally rmap_events;          // by events; contained in `harness`
+  uint64_t rmap_events_lost = 0;
   std::vector<Finding> divergences;       // the first ones
   std::vector<Finding> unmodelled;        // the module's reports of operations without a prediction
   std::vector<ProcessSummary> processes;  // the ones with most operations first

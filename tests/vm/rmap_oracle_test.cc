@@ -112,8 +112,14 @@ TEST(RmapOracle, ForkedFamily_ChainsComparedAllEqual) {
   EXPECT_EQ(oracle("equal"), oracle("compared"));
   EXPECT_EQ(oracle("divergent"), 0);
   EXPECT_LT(oracle("unsure"), oracle("compared") / 4);
+  const auto events = [&](const char* name) { return Number(json, {"rmap", "events", name}); };
+  printf("rmap events: %ld compared, %ld equal, %ld moved, %ld lost\n", events("compared"),
+         events("equal"), events("moved"), events("lost"));
+  EXPECT_GT(events("compared"), 1000);
+  EXPECT_EQ(events("equal"), events("compared"));
+  EXPECT_EQ(events("lost"), 0);
   EXPECT_EQ(Number(json, {"rmap_compared"}),
-            Number(json, {"rmap", "module", "compared"}) + oracle("compared"));
+            Number(json, {"rmap", "module", "compared"}) + oracle("compared") + events("compared"));
   EXPECT_EQ(Number(json, {"rmap_equal"}), Number(json, {"rmap_compared"}));
 }
 
