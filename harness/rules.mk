@@ -7,8 +7,9 @@ HARNESS_CXXFLAGS := -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -I. -Iharness -
 HARNESS_SRCS := $(sort harness/main.cc $(wildcard harness/cmd/*.cc harness/lib/*.cc))
 HARNESS_OBJS := $(HARNESS_SRCS:harness/%.cc=$(B)/harness/%.o)
 # Pure parts, for unit tests: no system beneath them.
-HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc calls.cc compare.cc ddmin.cc error.cc family.cc journal.cc json.cc names.cc \
-	oracle_proc.cc render.cc sampler.cc sharers.cc sketch.cc step_name.cc tally.cc tree.cc)
+HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc calls.cc compare.cc ddmin.cc error.cc family.cc journal.cc json.cc \
+	names.cc oracle_proc.cc render.cc rmap_graph.cc rmap_topology.cc sampler.cc sharers.cc sketch.cc step_name.cc \
+	tally.cc tree.cc)
 HARNESS_LIBS := -static-libstdc++ -static-libgcc \
 	-Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
 

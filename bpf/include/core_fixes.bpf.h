@@ -69,4 +69,34 @@ static __always_inline bool core_mmap_write_locked(struct mm_struct *mm)
 	return BPF_CORE_READ(mm, mmap_lock.count.counter) & 1;
 }
 
+/*
+ * What an anon_vma counts. Commit 2555283eb40d ("mm/rmap: Fix anon_vma->degree ambiguity leading to double-reuse", v6.0,
+ * and in 5.10's stable series) made two counters out of one, degree.
+ */
+struct anon_vma___one_counter {
+	unsigned int degree;
+};
+
+static __always_inline bool core_anon_vma_has_two_counters(void)
+{
+	return bpf_core_field_exists(struct anon_vma, num_active_vmas);
+}
+
+/* Its children; where there is one counter, degree. */
+static __always_inline __u32 core_anon_vma_children(struct anon_vma *anon_vma)
+{
+	struct anon_vma___one_counter *old = (void *)anon_vma;
+
+	if (core_anon_vma_has_two_counters())
+		return BPF_CORE_READ(anon_vma, num_children);
+	return BPF_CORE_READ(old, degree);
+}
+
+static __always_inline __u32 core_anon_vma_active(struct anon_vma *anon_vma)
+{
+	if (core_anon_vma_has_two_counters())
+		return BPF_CORE_READ(anon_vma, num_active_vmas);
+	return 0;
+}
+
 #endif /* SVMA_CORE_FIXES_BPF_H */

@@ -45,7 +45,7 @@ bool is_news(const std::vector<Finding>& list, const Finding& finding) {
 }  // namespace
 
 Checker::Checker(uint64_t random_seed, bool stream)
-    : sampler_(device_, live_, proc_, query_, random_seed) {
+    : sampler_(device_, live_, proc_, query_, random_seed), rmap_(device_, live_.cookie_factor()) {
   if (!stream) return;
   stream_ = AnswerStream::create(live_.cookie_factor(), stream_state_);
   if (!stream_) return;
@@ -60,6 +60,7 @@ Checker::Checker(uint64_t random_seed, bool stream)
 void Checker::look(bool final_look) {
   const auto mms = device_.list_mine();
   tracked_ = mms.size();
+  rmap_.drain();
   drain_answers();
   bool news = false;
   for (const svma_mm& mm : mms) {
@@ -89,7 +90,9 @@ void Checker::look_at(const svma_mm& mm, bool final_look) {
     const auto view = live_.read(mm.pid);
     if (view) follow(state, view->mm_cookie);
   }
+  const bool faulted = mm.counts.facts != std::exchange(state.facts, mm.counts.facts);
   if (!final_look && mm.seq == state.seen_seq) {
+    if (faulted) look_at_rmap(state);
     renew_window(state);
     return;
   }
@@ -127,10 +130,35 @@ Outcome Checker::sample_once(State& state, bool final_look) {
       keep_differences(state, sample);
       state.seen_seq = sample.seq;
       if (sample.comparison.divergent == 0) state.equal_seq = sample.seq;
+      state.live_cookie = sample.mm_cookie;
       open_window(state, generation, sample);
+      look_at_rmap(state);
       break;
   }
   return sample.outcome;
+}
+
+// After a sample that counted: the mm is `live_cookie`.
+void Checker::look_at_rmap(State& state) {
+  const RmapCheck::Sample sample =
+      rmap_.sample(state.summary.mm_id, state.summary.pid, state.live_cookie);
+  state.summary.tally.add(sample.comparison);
+  state.summary.tally.add_moved(sample.moved);
+  for (const Difference& difference : sample.comparison.differences)
+    keep_finding(state, state.seen_seq, difference);
+}
+
+void Checker::keep_finding(const State& state, uint64_t seq, const Difference& difference) {
+  if (findings_.size() >= kMaxFindings) return;
+  Finding finding;
+  finding.found_by = "harness";
+  finding.mm_id = state.summary.mm_id;
+  finding.pid = state.summary.pid;
+  finding.comm = state.summary.comm;
+  finding.seq = seq;
+  finding.last_equal_seq = state.equal_seq;
+  finding.difference = difference;
+  findings_.push_back(finding);
 }
 
 // A difference that a second reading at once does not show again may be a change without a probe.
@@ -216,6 +244,7 @@ void Checker::forget_ended(const std::vector<svma_mm>& mms) {
     sampler_.forget(id);
   }
   live_.retain(pids);
+  rmap_.retain(pids);
 }
 
 // --- single answers
@@ -314,18 +343,8 @@ void Checker::count(State& state, const Judgement& judgement) {
   for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind)
     questions_[kind].add(judgement.counts[kind]);
   state.summary.tally.add(judgement.counts);
-  for (const Difference& difference : judgement.differences) {
-    if (findings_.size() >= kMaxFindings) return;
-    Finding finding;
-    finding.found_by = "harness";
-    finding.mm_id = state.summary.mm_id;
-    finding.pid = state.summary.pid;
-    finding.comm = state.summary.comm;
-    finding.seq = state.judge.window_seq();
-    finding.last_equal_seq = state.equal_seq;
-    finding.difference = difference;
-    findings_.push_back(finding);
-  }
+  for (const Difference& difference : judgement.differences)
+    keep_finding(state, state.judge.window_seq(), difference);
 }
 
 std::string Checker::progress() const {
@@ -366,6 +385,11 @@ void Checker::finish(CheckReport& report) {
   report.module = device_.stats(0);
   report.structure = device_.structure(0);
   report.rmap = device_.rmap(0);
+  report.rmap_road = rmap_.road();
+  report.rmap_oracle = rmap_.tally();
+  report.rmap_events_state = rmap_.events_state();
+  report.rmap_events = rmap_.events();
+  report.rmap_events_lost = rmap_.lost();
   report.divergences = findings_;
   collect_reports();
   for (const Finding& finding : reports_) {

@@ -16,6 +16,7 @@
 #include "lib/oracle_bpf.hpp"
 #include "lib/oracle_proc.hpp"
 #include "lib/oracle_query.hpp"
+#include "lib/rmap_check.hpp"
 #include "lib/sampler.hpp"
 #include "lib/tally.hpp"
 
@@ -57,12 +58,16 @@ class Checker {
     uint64_t cookie = 0;  // of the mm, 0: not known yet
     AnswerJudge judge;
     uint64_t journal_from = 1;
-    uint64_t reported = 0;  // what the module had found in it when reports were last collected
+    uint64_t live_cookie = 0;  // of the last sample that counted
+    uint64_t facts = 0;        // first faults among them: they change chains, but not the layout
+    uint64_t reported = 0;     // what the module had found in it when reports were last collected
   };
 
   void look_at(const svma_mm& mm, bool final_look);
   Outcome sample_once(State& state, bool final_look);
   void keep_differences(State& state, const Sample& sample);
+  void look_at_rmap(State& state);
+  void keep_finding(const State& state, uint64_t seq, const Difference& difference);
   void collect_reports();
   void look_while_frozen(State& state);
   void forget_ended(const std::vector<svma_mm>& mms);
@@ -84,6 +89,7 @@ class Checker {
   OracleProc proc_;
   OracleQuery query_;
   Sampler sampler_;
+  RmapCheck rmap_;
   Freezer* freezer_ = nullptr;
   std::map<uint64_t, State> states_;  // by mm_id, ended ones included
   std::vector<Finding> findings_;

@@ -157,6 +157,33 @@ Json oracles_of(const CheckReport& report) {
   return {{"procmap_query", query}};
 }
 
+Json rmap_of(const CheckReport& report) {
+  const RmapTally& oracle = report.rmap_oracle;
+  const RmapTally& events = report.rmap_events;
+  Json json = {{"module", nullptr},
+               {"oracle",
+                {{"road", report.rmap_road},
+                 {"compared", oracle.compared},
+                 {"equal", oracle.equal},
+                 {"divergent", oracle.divergent},
+                 {"moved", oracle.moved},
+                 {"unsure", oracle.unsure},
+                 {"cut", oracle.cut}}},
+               {"events",
+                {{"state", report.rmap_events_state},
+                 {"compared", events.compared},
+                 {"equal", events.equal},
+                 {"divergent", events.divergent},
+                 {"moved", events.moved},
+                 {"lost", report.rmap_events_lost}}}};
+  if (report.rmap)
+    json["module"] = {{"compared", report.rmap->compared},
+                      {"equal", report.rmap->equal},
+                      {"unsure", report.rmap->unsure},
+                      {"cut", report.rmap->cut}};
+  return json;
+}
+
 Json questions_of(const CheckReport& report) {
   Json json = {{"stream", report.stream}};
   for (unsigned kind = 0; kind < SVMA_ANSWER_KINDS; ++kind) {
@@ -208,10 +235,11 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   add_verdict(json, verdict_of(harness, report.module.counts));
   json["structure_compared"] = report.structure ? report.structure->compared : 0;
   json["structure_equal"] = report.structure ? report.structure->equal : 0;
-  json["rmap_compared"] = report.rmap ? report.rmap->compared : 0;
-  json["rmap_equal"] = report.rmap ? report.rmap->equal : 0;
+  json["rmap_compared"] = rmap_verdict_of(report).compared;
+  json["rmap_equal"] = rmap_verdict_of(report).equal;
   json["rmap_cut"] = report.rmap ? report.rmap->cut : 0;
   json["rmap_unsure"] = report.rmap ? report.rmap->unsure : 0;
+  json["rmap"] = rmap_of(report);
   json["verdict"] = word_for(exit_code);
   json["exit_code"] = exit_code;
   json["why"] = why.empty() ? Json() : Json(why);

@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/oracle_bpf.hpp"
 
-#include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
-#include <cstring>
 #include <random>
 #include <span>
 #include <string>
 
 #include "bpf/svma_vma.h"
 #include "lib/error.hpp"
-#include "lib/fd.hpp"
 #include "svma_vma.skel.h"
 
 namespace svma {
 namespace {
-
-constexpr size_t kReadSize = 64 * 1024;  // the kernel's own buffer holds 32 KiB, less gains nothing
 
 // libbpf says why a load failed only through this; the first warning names the cause.
 std::string first_warning;
@@ -45,30 +39,9 @@ int keep_first_warning(libbpf_print_level level, const char* format, va_list arg
       errno_text(error), first_warning.empty() ? "" : " (" + first_warning + ")");
 }
 
-bool kernel_has_struct(const char* name) {
-  btf* types = btf__load_vmlinux_btf();
-  if (!types) throw_load_error(errno);
-  const bool found = btf__find_by_name_kind(types, name, BTF_KIND_STRUCT) > 0;
-  btf__free(types);
-  return found;
-}
-
 // Puts the records of one pass together.
-class PassReader {
+class PassReader : public IterRecords {
  public:
-  // Takes the next whole records. RETURNS: how many bytes they were.
-  size_t take(std::span<const char> bytes) {
-    size_t done = 0;
-    while (!ended_) {
-      size_t size = take_one(bytes.subspan(done));
-      if (size == 0) break;
-      done += size;
-    }
-    return done;
-  }
-
-  bool ended() const { return ended_; }
-
   std::optional<LiveView> result() && {
     if (!header_) return std::nullopt;
     view_.complete = ended_ && !torn_;
@@ -76,22 +49,14 @@ class PassReader {
   }
 
  private:
-  template <typename Record>
-  static std::optional<Record> as(std::span<const char> bytes) {
-    if (bytes.size() < sizeof(Record)) return std::nullopt;
-    Record record;
-    std::memcpy(&record, bytes.data(), sizeof(record));
-    return record;
-  }
-
-  size_t take_one(std::span<const char> bytes) {
-    auto kind = as<uint32_t>(bytes);
+  size_t take_one(std::span<const char> bytes) override {
+    auto kind = record_as<uint32_t>(bytes);
     if (!kind) return 0;
     switch (*kind) {
       case SVMA_BPF_HEADER:
-        return take_header(as<svma_bpf_header>(bytes));
+        return take_header(record_as<svma_bpf_header>(bytes));
       case SVMA_BPF_VMA:
-        return take_vma(as<svma_bpf_vma>(bytes));
+        return take_vma(record_as<svma_bpf_vma>(bytes));
       case SVMA_BPF_END:
         ended_ = bytes.size() >= sizeof(svma_bpf_end);
         return ended_ ? sizeof(svma_bpf_end) : 0;
@@ -124,27 +89,8 @@ class PassReader {
 
   LiveView view_;
   std::optional<svma_bpf_header> header_;
-  bool ended_ = false;
   bool torn_ = false;
 };
-
-// One pass of an iterator, to its end or to the end record.
-void run_pass(bpf_link* link, PassReader& reader) {
-  Fd pass(bpf_iter_create(bpf_link__fd(link)));
-  if (!pass) throw Error("BPF iterator: cannot start: {}", errno_text(errno));
-  static thread_local char buffer[kReadSize];
-  size_t filled = 0;
-  while (!reader.ended()) {
-    ssize_t count = ::read(pass.get(), buffer + filled, kReadSize - filled);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count < 0) throw Error("BPF iterator: cannot read: {}", errno_text(errno));
-    if (count == 0) break;
-    filled += count;
-    size_t used = reader.take({buffer, filled});
-    filled -= used;
-    std::memmove(buffer, buffer + used, filled);
-  }
-}
 
 }  // namespace
 
@@ -152,13 +98,11 @@ void OracleBpf::DestroySkeleton::operator()(svma_vma_bpf* skeleton) const {
   svma_vma_bpf::destroy(skeleton);
 }
 
-void OracleBpf::DestroyLink::operator()(bpf_link* link) const { bpf_link__destroy(link); }
-
 OracleBpf::OracleBpf() {
   libbpf_set_print(keep_first_warning);
   skeleton_.reset(svma_vma_bpf::open());
   if (!skeleton_) throw_load_error(errno);
-  has_task_vma_ = kernel_has_struct("bpf_iter__task_vma");
+  has_task_vma_ = kernel_has_task_vma();
   bpf_program__set_autoload(skeleton_->progs.dump_vma, has_task_vma_);
   bpf_program__set_autoload(skeleton_->progs.dump_list, !has_task_vma_);
   skeleton_->rodata->cookie_factor = std::random_device()() * uint64_t{0x9e3779b97f4a7c15} | 1;
@@ -172,28 +116,10 @@ const char* OracleBpf::road() const { return has_task_vma_ ? "iter/task_vma" : "
 
 uint64_t OracleBpf::cookie_factor() const { return skeleton_->rodata->cookie_factor; }
 
-/*
- * The filter is the thread group, not the thread: with a thread as filter the iterator of 6.1 does
- * not remember, between two read() calls, that it was done, and starts again from the last buffer's
- * end. The kernel's filter is by number, in this process's pid namespace, so a link stays right
- * over an exec.
- */
-bpf_link* OracleBpf::link_of(pid_t pid) {
-  auto& link = links_[pid];
-  if (link) return link.get();
-  bpf_iter_link_info info{};
-  info.task.pid = pid;
-  DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info,
-                      .link_info_len = sizeof(info));
-  link.reset(bpf_program__attach_iter(skeleton_->progs.dump_vma, &options));
-  if (!link) throw Error("BPF iter/task_vma: cannot attach: {}", errno_text(errno));
-  return link.get();
-}
-
 std::optional<LiveView> OracleBpf::read(pid_t pid) {
   if (!has_task_vma_) return read_list(pid);
   PassReader reader;
-  run_pass(link_of(pid), reader);
+  run_pass(links_.of(skeleton_->progs.dump_vma, pid), reader);
   return std::move(reader).result();
 }
 
@@ -201,21 +127,17 @@ std::optional<LiveView> OracleBpf::read(pid_t pid) {
 // VMAs for are none.
 std::optional<LiveView> OracleBpf::read_list(pid_t pid) {
   constexpr int kMaxPieces = 1000;
-  if (!list_link_) list_link_.reset(bpf_program__attach_iter(skeleton_->progs.dump_list, nullptr));
-  if (!list_link_) throw Error("BPF iter/task: cannot attach: {}", errno_text(errno));
   PassReader reader;
   skeleton_->bss->wanted_tgid = pid;
   skeleton_->bss->resume = 0;
   for (int i = 0; i < kMaxPieces; i++) {
     skeleton_->bss->pieces = 0;
-    run_pass(list_link_.get(), reader);
+    run_pass(links_.of_all(skeleton_->progs.dump_list), reader);
     if (reader.ended() || skeleton_->bss->resume == 0) break;
   }
   return std::move(reader).result();
 }
 
-void OracleBpf::retain(const std::unordered_set<pid_t>& pids) {
-  std::erase_if(links_, [&pids](const auto& entry) { return !pids.contains(entry.first); });
-}
+void OracleBpf::retain(const std::unordered_set<pid_t>& pids) { links_.retain(pids); }
 
 }  // namespace svma

@@ -6,17 +6,16 @@
 #include <sys/types.h>
 
 #include <memory>
-#include <unordered_map>
 #include <unordered_set>
 
+#include "lib/bpf_iter.hpp"
 #include "lib/sources.hpp"
 
-struct bpf_link;
 struct svma_vma_bpf;
 
 namespace svma {
 
-// Invariants: the program is loaded; one link per process asked about, until retain() drops it.
+// Invariants: the program is loaded.
 class OracleBpf : public LiveSource {
  public:
   // Loads the program into the running kernel.
@@ -40,18 +39,13 @@ class OracleBpf : public LiveSource {
   struct DestroySkeleton {
     void operator()(svma_vma_bpf* skeleton) const;
   };
-  struct DestroyLink {
-    void operator()(bpf_link* link) const;
-  };
 
-  bpf_link* link_of(pid_t pid);
   std::optional<LiveView> read_list(pid_t pid);
 
   bool has_task_vma_;
 
   std::unique_ptr<svma_vma_bpf, DestroySkeleton> skeleton_;
-  std::unordered_map<pid_t, std::unique_ptr<bpf_link, DestroyLink>> links_;
-  std::unique_ptr<bpf_link, DestroyLink> list_link_;
+  IterLinks links_;
 };
 
 }  // namespace svma

@@ -119,10 +119,20 @@ std::string structure_text(const CheckReport& report) {
 }
 
 std::string rmap_text(const CheckReport& report) {
-  if (!report.rmap) return "";
-  return fmt::format(
-      "  reverse mapping: rmap_compared={} rmap_equal={} rmap_cut={} rmap_unsure={}\n",
-      report.rmap->compared, report.rmap->equal, report.rmap->cut, report.rmap->unsure);
+  std::string text;
+  if (report.rmap)
+    text = fmt::format(
+        "  reverse mapping: rmap_compared={} rmap_equal={} rmap_cut={} rmap_unsure={}\n",
+        report.rmap->compared, report.rmap->equal, report.rmap->cut, report.rmap->unsure);
+  const RmapTally& oracle = report.rmap_oracle;
+  const RmapTally& events = report.rmap_events;
+  text += fmt::format("  rmap oracle: {}; compared={} equal={} divergent={} moved={} unsure={}\n",
+                      report.rmap_road, oracle.compared, oracle.equal, oracle.divergent,
+                      oracle.moved, oracle.unsure);
+  return text +
+         fmt::format("  rmap events: {}; compared={} equal={} divergent={} moved={} lost={}\n",
+                     report.rmap_events_state, events.compared, events.equal, events.divergent,
+                     events.moved, report.rmap_events_lost);
 }
 
 std::string processes_table(const CheckReport& report) {

@@ -97,6 +97,22 @@ void Tally::add(const QuestionTally& questions) {
   }
 }
 
+void RmapTally::add(const Comparison& comparison) {
+  compared += comparison.compared;
+  equal += comparison.equal;
+  divergent += comparison.divergent;
+}
+
+RmapVerdict rmap_verdict_of(const CheckReport& report) {
+  RmapVerdict verdict{report.rmap_oracle.compared + report.rmap_events.compared,
+                      report.rmap_oracle.equal + report.rmap_events.equal};
+  if (report.rmap) {
+    verdict.compared += report.rmap->compared;
+    verdict.equal += report.rmap->equal;
+  }
+  return verdict;
+}
+
 Verdict verdict_of(const Tally& harness, const svma_counts& module) {
   return {
       .compared = harness.compared + module.divergent,

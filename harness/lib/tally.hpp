@@ -34,6 +34,19 @@ struct Tally {
   void add(const QuestionTally& questions);
 };
 
+// Chains of anon_vmas against those that BPF reads: VMAs, each as a whole. They are part of a
+// Tally, too. Invariants: compared == equal + divergent; what moved is not compared.
+struct RmapTally {
+  uint64_t compared = 0;
+  uint64_t equal = 0;
+  uint64_t divergent = 0;
+  uint64_t moved = 0;
+  uint64_t unsure = 0;  // equal as chains; what they count was not compared, relatives were busy
+  uint64_t cut = 0;     // of the compared ones: only the beginning of the chain was
+
+  void add(const Comparison& comparison);
+};
+
 // One tracked mm, as it was last seen.
 struct ProcessSummary {
   uint64_t mm_id = 0;
@@ -105,7 +118,12 @@ struct CheckReport {
   bool structure_wanted = false;            // --structure
   std::optional<svma_structure> structure;  // nullopt: the module does not know of it
   std::optional<svma_rmap_stats> rmap;      // likewise
-  std::vector<Finding> divergences;         // the first ones
+  std::string rmap_road;          // of the oracle of reverse mapping, or why there is none
+  RmapTally rmap_oracle;          // contained in `harness`
+  std::string rmap_events_state;  // "on", or why there are none
+  RmapTally rmap_events;          // by events; contained in `harness`
+  uint64_t rmap_events_lost = 0;
+  std::vector<Finding> divergences;       // the first ones
   std::vector<Finding> unmodelled;        // the module's reports of operations without a prediction
   std::vector<ProcessSummary> processes;  // the ones with most operations first
   size_t processes_checked = 0;
@@ -116,6 +134,13 @@ inline constexpr size_t kMaxFindings = 32;
 
 // Adds up both judges: what the harness compared, and what the module found wrong by itself.
 Verdict verdict_of(const Tally& harness, const svma_counts& module);
+
+// VMAs whose reverse mapping was compared by either judge, and those of them that were equal.
+struct RmapVerdict {
+  uint64_t compared = 0;
+  uint64_t equal = 0;
+};
+RmapVerdict rmap_verdict_of(const CheckReport& report);
 
 // Exit status for a report; `why` is a line for the user when it isn't kExitEqual.
 int exit_code_of(const CheckReport& report, std::string& why);

@@ -71,6 +71,10 @@ std::string check_page(svma_rmap* rmap, const std::vector<svma_live_vma>& vmas, 
   for (const svma_live_vma& vma : vmas) {
     const svma_u64 pages = (vma.end - vma.start) >> kPageShift;
     if (vma.file == 0 || File(vma.dev, vma.ino) != file) continue;
+    if (page == SVMA_CORE_ANY_PAGE) {
+      expected.push_back({vma.start, vma.end, vma.start});
+      continue;
+    }
     if (page < vma.pgoff || page - vma.pgoff >= pages) continue;
     expected.push_back({vma.start, vma.end, vma.start + ((page - vma.pgoff) << kPageShift)});
   }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/error.hpp"
+#include "lib/json.hpp"
 #include "lib/render.hpp"
 #include "lib/tally.hpp"
 
@@ -72,6 +73,65 @@ TEST(ExitCode, StructureWantedAndNotCompared_Is2) {
   EXPECT_EQ(code_of(report), kExitCouldNotCheck);
   report.structure->compared = report.structure->equal = 5;
   EXPECT_EQ(code_of(report), kExitEqual);
+}
+
+CheckReport rmap_report() {
+  CheckReport report = equal_report();
+  report.rmap = svma_rmap_stats{};
+  report.rmap->compared = 100;
+  report.rmap->equal = 99;
+  report.rmap_road = "iter/task_vma";
+  report.rmap_oracle = {
+      .compared = 8, .equal = 7, .divergent = 1, .moved = 3, .unsure = 2, .cut = 4};
+  report.rmap_events_state = "on";
+  report.rmap_events = {.compared = 20, .equal = 20, .moved = 5};
+  report.rmap_events_lost = 6;
+  return report;
+}
+
+TEST(RmapVerdict, BothJudges_AreSummedInJson) {
+  const Json json = to_json(rmap_report(), 0, "");
+  EXPECT_EQ(json["rmap_compared"], 128);
+  EXPECT_EQ(json["rmap_equal"], 126);
+  EXPECT_EQ(json["rmap"]["module"]["compared"], 100);
+  EXPECT_EQ(json["rmap"]["module"]["equal"], 99);
+  const Json& oracle = json["rmap"]["oracle"];
+  EXPECT_EQ(oracle["road"], "iter/task_vma");
+  EXPECT_EQ(oracle["compared"], 8);
+  EXPECT_EQ(oracle["equal"], 7);
+  EXPECT_EQ(oracle["divergent"], 1);
+  EXPECT_EQ(oracle["moved"], 3);
+  EXPECT_EQ(oracle["unsure"], 2);
+  EXPECT_EQ(oracle["cut"], 4);
+  const Json& events = json["rmap"]["events"];
+  EXPECT_EQ(events["state"], "on");
+  EXPECT_EQ(events["compared"], 20);
+  EXPECT_EQ(events["equal"], 20);
+  EXPECT_EQ(events["divergent"], 0);
+  EXPECT_EQ(events["moved"], 5);
+  EXPECT_EQ(events["lost"], 6);
+}
+
+TEST(RmapVerdict, ModuleThatKnowsNothing_IsNull) {
+  CheckReport report = rmap_report();
+  report.rmap.reset();
+  const Json json = to_json(report, 0, "");
+  EXPECT_TRUE(json["rmap"]["module"].is_null());
+  EXPECT_EQ(json["rmap_compared"], 28);
+}
+
+TEST(RmapVerdict, Text_HasALineOfItsOwn) {
+  CheckReport report = rmap_report();
+  EXPECT_NE(report_text(report).find(
+                "  rmap oracle: iter/task_vma; compared=8 equal=7 divergent=1 moved=3 unsure=2\n"),
+            std::string::npos);
+  EXPECT_NE(report_text(report).find(
+                "  rmap events: on; compared=20 equal=20 divergent=0 moved=5 lost=6\n"),
+            std::string::npos);
+  report.rmap_road = "none on this kernel: no BPF";
+  report.rmap_oracle = {};
+  EXPECT_NE(report_text(report).find("  rmap oracle: none on this kernel: no BPF; compared=0"),
+            std::string::npos);
 }
 
 }  // namespace
