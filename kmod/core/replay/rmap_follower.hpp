@@ -9,7 +9,7 @@
 // FILES. A VMA with a file is in the tree of that file from its insertion to its removal, keyed by
 // dev and inode. The order of those that start at the same page is the kernel's: behind all that
 // are there, but directly behind the parent's for a fork. Of VMAs that were there when the shadow
-// was loaded it is that of their addresses; theirs in the kernel nobody knows.
+// was loaded it is that of loading; theirs in the kernel nobody knows.
 //
 // The live tree is not compared. What could be read of it with nothing but mmap_lock is the VMA's
 // own node, vma->shared, and that says nothing: no kernel clears the node when it is erased, and
@@ -17,8 +17,9 @@
 // and children belong to other mms, which change and free them under i_mmap_rwsem alone; and that
 // its rb_subtree_last reaches its own last page is true of any VMA that ever was in a tree and has
 // not grown, whatever the shadow holds (mm/interval_tree.c, kernel/fork.c and mm/mmap.c in v5.10,
-// v6.1 and v6.12; mm/vma_init.c and mm/vma.c in v7.3). i_mmap_rwsem itself is held around functions
-// that are probed. So who may map a page is held against page tables, from user space.
+// v6.1 and v6.12; mm/vma_init.c and mm/vma.c in v7.3). i_mmap_rwsem itself may be held by who runs
+// into a probe: retract_page_tables() in mm/khugepaged.c in v5.10 and v6.1 takes an mmap_lock and
+// gives it up under it. So who may map a page is held against page tables, from user space.
 //
 // RENAMING. An anon_vma is an object: the identity of a new one can't be computed. So the shadow's
 // gets its identity when it is first compared, and keeps it as long as both live; the index of Rmap
