@@ -741,7 +741,7 @@ TEST_F(CheckedMremapPlan, DontUnmapOfSeveral_NoRoomForTheCopy_AFileMayRefuseFirs
   map(0, 2);
   map(2, 2, kMapped & ~kVmWrite);
   svma_call c = call(0, 4, 4, kDontUnmap | kFixed, 20);
-  c.rlimits.as = 4 * kPageSize;
+  c.rlimits.as = kPageSize;
   expect_error(c, kENOMEM);
   vma_at(0).attrs.file = 7;
   svma_call copy = c;
