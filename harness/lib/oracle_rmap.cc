@@ -82,6 +82,16 @@ bool kernel_has_function(const char* name) {
   return libbpf_find_vmlinux_btf_id(name, BPF_TRACE_FENTRY) > 0;
 }
 
+// Runs of a program that went by: a kernel that preempts BPF programs (7.3) does not run a second
+// one on the same CPU meanwhile.
+uint64_t misses(const bpf_program* program) {
+  bpf_prog_info info{};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0)
+    throw Error("BPF: cannot read what a program missed: {}", errno_text(errno));
+  return info.recursion_misses;
+}
+
 }  // namespace
 
 void OracleRmap::Destroy::operator()(svma_rmap_bpf* skeleton) const {
@@ -159,7 +169,14 @@ bool OracleRmap::drain(const Sink& sink) {
   return drained_ == __atomic_load_n(&skeleton_->bss->submitted, __ATOMIC_ACQUIRE);
 }
 
-uint64_t OracleRmap::dropped() const { return skeleton_->bss->dropped; }
+uint64_t OracleRmap::dropped() const {
+  const auto& progs = skeleton_->progs;
+  uint64_t dropped = skeleton_->bss->dropped;
+  for (const bpf_program* program : {progs.on_remove, progs.on_rmap_remove, progs.on_insert,
+                                     progs.on_rmap_insert, progs.on_birth})
+    if (bpf_program__autoload(program)) dropped += misses(program);
+  return dropped;
+}
 
 OracleRmap::~OracleRmap() = default;
 
@@ -183,16 +200,12 @@ std::optional<LiveRmap> OracleRmap::read(pid_t pid) {
   return std::move(reader).result();
 }
 
-// A kernel that preempts BPF programs (7.3) does not run one a second time on the same CPU
-// meanwhile. After a beginning that went by so the two are never equal again.
 uint64_t OracleRmap::exits_begun() const {
-  bpf_prog_info info{};
-  uint32_t size = sizeof(info);
-  const int program = bpf_program__fd(skeleton_->progs.on_exit_begins);
-  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) info.recursion_misses = 1;
-  return skeleton_->bss->exits_begun + info.recursion_misses;
+  return skeleton_->bss->exits_begun + misses(skeleton_->progs.on_exit_begins);
 }
 
-uint64_t OracleRmap::exits_done() const { return skeleton_->bss->exits_done; }
+uint64_t OracleRmap::exits_done() const {
+  return skeleton_->bss->exits_done + misses(skeleton_->progs.on_exit_done);
+}
 
 }  // namespace svma

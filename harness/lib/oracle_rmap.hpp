@@ -56,7 +56,7 @@ class OracleRmap {
   // false may also mean that one is just being written.
   bool drain(const Sink& sink);
 
-  // Events lost because the ring was full.
+  // Events lost because the ring was full, or a program did not run.
   uint64_t dropped() const;
 
   // Drops the links of all processes but these.
