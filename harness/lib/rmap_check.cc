@@ -82,8 +82,12 @@ bool RmapCheck::caught_up() {
   bool all = false;
   for (int i = 0; i < kTries && !all; ++i)
     all = oracle_->drain([this](const svma_rmap_event& event) { graph_.apply(event); });
-  if (lost_ == oracle_->dropped()) return all;
+  // Who silences the module's probes silences those that send events, too.
+  const svma_counts counts = device_.stats(0).counts;
+  const uint64_t silences = counts.missed + counts.resyncs;
+  if (lost_ == oracle_->dropped() && silences_ == silences) return all;
   lost_ = oracle_->dropped();
+  silences_ = silences;
   graph_.lost();
   return false;
 }

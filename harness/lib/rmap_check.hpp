@@ -89,6 +89,7 @@ class RmapCheck {
   RmapGraph graph_;
   RmapTally events_;
   uint64_t lost_ = 0;
+  uint64_t silences_ = 0;
   uint64_t read_last_ = 0;  // VMAs of the reading that moved last
 };
 

@@ -503,10 +503,14 @@ class RmapFile : public Rmap {
   // Page 1 of the file is mapped thrice: shared, private, and shared once more at another offset.
   void SetUp() override {
     Rmap::SetUp();
-    const std::string content(8 * kPage, 'f');
+    // Page by page: what is written at once may become one large folio, whose parts are counted
+    // in another way.
+    const std::string content(kPage, 'f');
     const int fd = open(kFile, O_RDWR | O_CREAT | O_TRUNC, 0600);
     ASSERT_GE(fd, 0);
-    ASSERT_EQ(write(fd, content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    for (int i = 0; i < 8; i++) {
+      ASSERT_EQ(write(fd, content.data(), kPage), static_cast<ssize_t>(kPage));
+    }
     close(fd);
     const int64_t file =
         puppet_.Syscall(SYS_open, {reinterpret_cast<uint64_t>(kFile), O_RDWR}).value;
