@@ -197,8 +197,9 @@ int BPF_PROG(on_exit_begins, struct mm_struct *mm)
 	__u64 key = address_of(mm);
 	__u32 value = 1;
 
-	bpf_map_update_elem(&ending, &key, &value, BPF_ANY);
-	__sync_fetch_and_add(&exits_begun, 1);
+	/* Who finds no room is not seen to be done either: a difference then stands that need not. */
+	if (bpf_map_update_elem(&ending, &key, &value, BPF_ANY) == 0)
+		__sync_fetch_and_add(&exits_begun, 1);
 	return 0;
 }
 

@@ -675,6 +675,9 @@ struct svma_sharer {
 	__u64 address;		/* where the page would be in it */
 };
 
+/* So many are looked for. */
+#define SVMA_SHARERS_MOST 65536u
+
 /* svma_sharers.flags */
 #define SVMA_SHARERS_FILE 1u	/* a page of the file dev:ino, instead of one of an mm */
 
@@ -696,7 +699,7 @@ struct svma_sharers {
 	__u64 anon_vma;		/* out: what the VMA's new pages belong to, 0: none */
 	__u32 capacity;
 	__u32 count;		/* out: written */
-	__u64 total;		/* out: there are that many; more than count: not all were written */
+	__u64 total;		/* out: there are that many, or more than SVMA_SHARERS_MOST; more than count: not all */
 	__u32 abroad;		/* out: 1 when VMAs that nobody tracks may map it, too */
 	__u32 reserved;
 	__u64 buffer;		/* struct svma_sharer[capacity] */

@@ -74,11 +74,33 @@ std::vector<Candidate> look_at(Device& device, const Pages& pages,
   return candidates;
 }
 
+// VMAs of tracked processes that map a page of a file, by their layouts, and that the tree of the
+// file does not have. `known`: what it has.
+std::vector<Candidate> not_in_tree(Device& device, const Pages& pages, const SharedPage& page,
+                                   const std::vector<Candidate>& known) {
+  std::vector<svma_sharer> vmas;
+  for (const svma_mm& mm : device.list_all()) {
+    const auto view = device.snapshot(mm.mm_id);
+    if (!view) continue;
+    for (const Vma& vma : view->layout) {
+      if (vma.ino != page.ino || vma.dev != page.dev) continue;
+      const auto address = address_in(vma, page.page);
+      if (!address || std::any_of(known.begin(), known.end(), [&](const Candidate& candidate) {
+            return candidate.vma.mm_id == mm.mm_id && candidate.vma.address == *address;
+          }))
+        continue;
+      vmas.push_back({mm.mm_id, vma.start, vma.end, *address});
+    }
+  }
+  return look_at(device, pages, vmas);
+}
+
 // One look; nullopt: the page moved meanwhile.
 struct Look {
   SharedPage page;
   std::vector<Candidate> candidates;
   std::optional<size_t> asked;
+  std::vector<Candidate> left_out;
 };
 
 bool mergeable(const TreeSnapshot& snapshot, uint64_t address) {
@@ -121,6 +143,8 @@ std::optional<Look> look_once(Device& device, const Pages& pages, const TreeSnap
   }
   look.page.cut = sharers.total > sharers.vmas.size();
   look.candidates = look_at(device, pages, sharers.vmas);
+  if (of_file && look.page.frame)
+    look.left_out = not_in_tree(device, pages, look.page, look.candidates);
   for (size_t i = 0; i < look.candidates.size(); ++i)
     if (look.candidates[i].vma.mm_id == mm.mm_id &&
         look.candidates[i].vma.address == address / kPageSize * kPageSize)
@@ -144,7 +168,7 @@ int show_page(const RmapOptions& options, bool json) {
   // Processes go on meanwhile: what contradicts the shadow has to do so twice.
   for (int attempt = 0; attempt < kAttempts && (!look || !wrong.empty()); ++attempt) {
     look = look_once(device, pages, snapshot, address);
-    if (look) wrong = contradiction(look->page, look->candidates, look->asked);
+    if (look) wrong = contradiction(look->page, look->candidates, look->asked, look->left_out);
   }
   if (!look)
     throw Error("process {}: the page at {:#x} is moved or mapped too often to be looked at",
@@ -186,11 +210,16 @@ int show_file(const RmapOptions& options, bool json) {
     page.entry = *candidate.entry;
     page.frame = frame;
   }
-  if (json)
-    fmt::print("{}\n", json_text(to_json(page, candidates, "")));
-  else
+  std::string wrong;
+  if (page.frame)
+    wrong = contradiction(page, candidates, 0, not_in_tree(device, pages, page, candidates));
+  if (json) {
+    fmt::print("{}\n", json_text(to_json(page, candidates, wrong)));
+  } else {
     fmt::print("{}: {}\n{}", options.file, page_text(page), sharers_text(page, candidates));
-  return kExitEqual;
+    if (!wrong.empty()) fmt::print("DIVERGENT: {}\n", wrong);
+  }
+  return wrong.empty() ? kExitEqual : kExitDivergent;
 }
 
 int show_family(const RmapOptions& options, bool json) {

@@ -16,7 +16,6 @@ namespace {
 
 constexpr uint32_t kFirstCapacity = 1024;  // VMAs, mms or probes asked for at once
 constexpr uint32_t kJournalPart = 256;     // entries asked for at once
-constexpr uint32_t kMostSharers = 65536;   // that the module looks for
 constexpr int kSnapshotAttempts = 100;  // of a layout that is longer than one part, while it moves
 
 template <typename Argument>
@@ -209,14 +208,14 @@ Sharers Device::read_sharers(svma_sharers question) {
       case 0:
         break;
       case ENOENT:
-        throw Error("process {}: not tracked, or nothing is mapped at {:#x}", question.pid,
+        throw Error("process {}: it ended, or nothing is mapped at {:#x}", question.pid,
                     question.addr);
       case EAGAIN:
         throw Error("process {}: its shadow is being built anew; try again", question.pid);
       default:
         throw Error("{}: sharers: {}", SVMA_DEVICE, errno_text(error));
     }
-    if (question.count == question.total || capacity >= kMostSharers) break;
+    if (question.count == question.total || capacity >= SVMA_SHARERS_MOST) break;
   }
   answer.vmas.resize(question.count);
   answer.total = question.total;

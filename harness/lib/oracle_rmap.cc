@@ -200,9 +200,9 @@ std::optional<LiveRmap> OracleRmap::read(pid_t pid) {
   return std::move(reader).result();
 }
 
-uint64_t OracleRmap::exits_begun() const {
-  return skeleton_->bss->exits_begun + misses(skeleton_->progs.on_exit_begins);
-}
+uint64_t OracleRmap::exits_begun() const { return skeleton_->bss->exits_begun; }
+
+uint64_t OracleRmap::exits_unseen() const { return misses(skeleton_->progs.on_exit_begins); }
 
 uint64_t OracleRmap::exits_done() const {
   return skeleton_->bss->exits_done + misses(skeleton_->progs.on_exit_done);

@@ -46,6 +46,8 @@ class OracleRmap {
   // the first is what the second was before, no VMA of an ended process is unlinked.
   uint64_t exits_begun() const;
   uint64_t exits_done() const;
+  // Beginnings that went by; their ends are not counted either.
+  uint64_t exits_unseen() const;
 
   using Sink = std::function<void(const svma_rmap_event&)>;
 

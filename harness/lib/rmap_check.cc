@@ -54,10 +54,12 @@ std::optional<RmapCheck::Reading> RmapCheck::read_unmoved(uint64_t mm_id, pid_t 
 std::optional<RmapCheck::Reading> RmapCheck::read(uint64_t mm_id, pid_t pid, uint64_t mm_cookie,
                                                   bool quiet) {
   if (!quiet) return read_unmoved(mm_id, pid, mm_cookie);
-  const uint64_t exits = oracle_->exits_done();
+  const uint64_t exits = oracle_->exits_done(), unseen = oracle_->exits_unseen();
   const auto before = moments();
   auto reading = read_unmoved(mm_id, pid, mm_cookie);
-  if (reading) reading->quiet = before && before == moments() && oracle_->exits_begun() == exits;
+  if (reading)
+    reading->quiet = before && before == moments() && oracle_->exits_begun() == exits &&
+                     oracle_->exits_unseen() == unseen;
   return reading;
 }
 

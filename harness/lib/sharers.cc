@@ -53,8 +53,18 @@ bool count_is_known(const SharedPage& page) {
          !page.frame->flags.compound();
 }
 
+std::optional<uint64_t> address_in(const Vma& vma, uint64_t page) {
+  const uint64_t pages = (vma.end - vma.start) / kPageSize;
+  if (page < vma.pgoff || page - vma.pgoff >= pages) return std::nullopt;
+  return vma.start + (page - vma.pgoff) * kPageSize;
+}
+
 std::string contradiction(const SharedPage& page, const std::vector<Candidate>& candidates,
-                          std::optional<size_t> asked) {
+                          std::optional<size_t> asked, const std::vector<Candidate>& left_out) {
+  for (const Candidate& candidate : left_out)
+    if (state_of(candidate, page) == SharerState::kMaps)
+      return fmt::format("process {} maps it at {:x} and is not among those that may",
+                         candidate.pid, candidate.vma.address);
   if (!count_is_known(page)) return "";
   if (!asked && !page.cut) return "the VMA that maps the page is not among those that may";
   const uint64_t found = count_mappers(page, candidates);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/json.hpp"
+#include "lib/layout.hpp"
 #include "lib/pages.hpp"
 #include "uapi/svma.h"
 
@@ -47,9 +48,13 @@ uint64_t count_mappers(const SharedPage& page, const std::vector<Candidate>& can
 bool count_is_known(const SharedPage& page);
 
 // What contradicts the shadow, in words; "" if nothing does. `asked`: index of the candidate whose
-// address was asked for, nullopt: it is not among them.
+// address was asked for, nullopt: it is not among them. `left_out`: VMAs of what is tracked that
+// map the page of the file, by their layouts, and are not among the candidates.
 std::string contradiction(const SharedPage& page, const std::vector<Candidate>& candidates,
-                          std::optional<size_t> asked);
+                          std::optional<size_t> asked, const std::vector<Candidate>& left_out = {});
+
+// Where page `page` of a file is in a VMA of that file; nullopt: not in it. Bytes.
+std::optional<uint64_t> address_in(const Vma& vma, uint64_t page);
 
 // "frame 1a2b, anonymous, mapped 3 times; anon_vma 17".
 std::string page_text(const SharedPage& page);

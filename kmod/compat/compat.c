@@ -35,8 +35,7 @@
 /* v6.18 (bb6525f2f8c4) made the flags of an mm a bitmap. */
 #define HAS_FLAGS_BITMAP (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0))
 
-/* Until v6.5 (8d7071af8907), and in 6.1 until 6.1.37, stacks grew under the mmap_lock held for reading. */
-#define SHARED_STACK_GROWTH SVMA_ON(1, 0, 0, 0)
+#define HAS_WRITE_TRYLOCK SVMA_ON(1, 1, 1, 0)
 
 #if HAS_MAPLE_TREE
 #include <linux/maple_tree.h>
@@ -256,27 +255,23 @@ void svma_os_live_node(svma_u64 node, struct svma_live_node *out)
 }
 #endif
 
-#if SHARED_STACK_GROWTH
 bool svma_layout_trylock(struct mm_struct *mm)
 {
+#if HAS_WRITE_TRYLOCK
 	return mmap_write_trylock(mm);
+#else
+	/* As mmap_write_lock_killable() in include/linux/mmap_lock.h of v7.3, which has lost the trying one. */
+	if (!down_write_trylock(&mm->mmap_lock))
+		return false;
+	mm_lock_seqcount_begin(mm);
+	return true;
+#endif
 }
 
 void svma_layout_unlock(struct mm_struct *mm)
 {
 	mmap_write_unlock(mm);
 }
-#else
-bool svma_layout_trylock(struct mm_struct *mm)
-{
-	return mmap_read_trylock(mm);
-}
-
-void svma_layout_unlock(struct mm_struct *mm)
-{
-	mmap_read_unlock(mm);
-}
-#endif
 
 bool svma_file_prepares(const struct file *file)
 {
@@ -284,6 +279,15 @@ bool svma_file_prepares(const struct file *file)
 	return file->f_op->mmap_prepare;
 #else
 	return false;
+#endif
+}
+
+unsigned long svma_anon_pgoff(const struct vm_area_struct *vma)
+{
+#if HAS_ANON_PGOFF
+	return vma_start_anon_pgoff(vma);
+#else
+	return vma->vm_pgoff;
 #endif
 }
 

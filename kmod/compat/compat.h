@@ -74,6 +74,9 @@ unsigned long svma_search_start_gap(const struct vm_unmapped_area_info *info);
 /* Whether the driver of @file changes a new mapping before it may be merged. */
 bool svma_file_prepares(const struct file *file);
 
+/* Index of the first page of @vma in its anon_vmas. */
+unsigned long svma_anon_pgoff(const struct vm_area_struct *vma);
+
 /* svma_live_vma.anon_shift of @vma; 0 where the kernel does not keep such indices. */
 u16 svma_anon_shift(const struct vm_area_struct *vma);
 
@@ -81,8 +84,8 @@ u16 svma_anon_shift(const struct vm_area_struct *vma);
 bool svma_mm_topdown(const struct mm_struct *mm);
 
 /*
- * Lock the layout of @mm against all changes, its counters included. Where stacks grow under the mmap_lock held for
- * reading, that takes it for writing.
+ * Lock the layout of @mm against all changes, its counters and first faults included: those take the mmap_lock for
+ * reading, and before v6.5 stacks grow under that, too.
  */
 bool svma_layout_trylock(struct mm_struct *mm);
 void svma_layout_unlock(struct mm_struct *mm);

@@ -84,7 +84,7 @@ int svma_untrack_id(struct svma_session *session, u64 id)
 	mutex_lock(&svma_admin);
 	if (t->session == session) {
 		t->forgotten = true;
-		svma_tracked_retire(t);
+		svma_tracked_retire(t, false);
 		svma_bury();
 		svma_journals_forget(session, pid_vnr(t->pid));
 		err = 0;
@@ -590,7 +590,7 @@ static int sharers_of_page(struct svma_sharers *arg, struct svma_core_sharer *fo
 	return err;
 }
 
-static_assert(SVMA_CORE_ANY_PAGE == SVMA_NONE);
+static_assert(SVMA_CORE_ANY_PAGE == SVMA_NONE && SVMA_CORE_SHARERS == SVMA_SHARERS_MOST);
 
 static int sharers_of_file(struct svma_sharers *arg, struct svma_core_sharer *found, u32 room)
 {

@@ -142,8 +142,8 @@ static void end_operation(struct svma_tracked *t, s64 result)
 	WRITE_ONCE(t->op_open, false);
 	t->announced = true;
 	svma_core_end(t->shadow, &t->op, t->mm, &verdict);
+	svma_account(t, &t->op, &verdict); /* may have it leave reverse mapping */
 	WRITE_ONCE(t->settling, false);
-	svma_account(t, &t->op, &verdict);
 }
 
 /*
@@ -374,9 +374,10 @@ static void copy_forked_layout(struct svma_tracked *child)
 
 static void lose_operation(struct svma_tracked *t)
 {
-	t->op_open = false;
 	t->counts.missed++;
+	/* Relatives see that it is in the middle of something until it has left reverse mapping. */
 	svma_suspect(t);
+	t->op_open = false;
 }
 
 /* The lock is given up inside a system call: apply it as a whole, or note how far it should have come. */
@@ -820,7 +821,6 @@ static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct svma_return_data *data = (struct svma_return_data *)ri->data;
 	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
-
 	struct svma_tracked *t;
 
 	rcu_read_lock();
@@ -828,6 +828,7 @@ static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (t) {
 		count_hit_ri(ri);
 		data->mm = vma->vm_mm;
+		data->tracked_id = t->id;
 		data->vma = vma;
 		spin_lock(&t->lock);
 		t->faulting++;
@@ -863,11 +864,10 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
-	if (t) {
+	if (t && t->id == data->tracked_id) { /* else it was untracked meanwhile, and perhaps tracked anew */
 		spin_lock(&t->lock);
 		WRITE_ONCE(t->settling, true);
-		if (t->faulting) /* else it was not tracked when this began */
-			t->faulting--;
+		t->faulting--;
 		alone = !t->faulting && t->fault_seq == data->fault_seq;
 		t->fault_seq++;
 		/* Inside an operation that populates, the comparison takes the identity over; a stack grows later. */
@@ -1570,7 +1570,7 @@ static int on_exit(struct kretprobe_instance *ri, struct pt_regs *regs)
 			svma_journal_note(t, &op, NULL);
 		}
 		spin_unlock(&t->lock);
-		svma_tracked_retire(t);
+		svma_tracked_retire(t, true);
 	}
 	rcu_read_unlock();
 	return !t;

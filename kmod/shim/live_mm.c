@@ -94,6 +94,7 @@ int svma_os_live_chain(const void *mm, svma_u64 start, struct svma_live_chain *o
 	out->anon_vma = (unsigned long)READ_ONCE(vma->anon_vma);
 	out->length = 0;
 	out->longer = 0;
+	out->anon_pgoff = svma_anon_pgoff(vma);
 	list_for_each_entry(avc, &vma->anon_vma_chain, same_vma) {
 		const struct anon_vma *anon_vma = avc->anon_vma;
 		struct svma_live_anon_vma *link = &out->link[out->length];

@@ -96,7 +96,7 @@ void svma_session_close(struct svma_session *session)
 	/* A fork that saw its parent before may still have published the child: look again after the burial. */
 	while ((t = first_tracked(session))) {
 		do {
-			svma_tracked_retire(t);
+			svma_tracked_retire(t, false);
 		} while ((t = first_tracked(session)));
 		svma_bury();
 	}

@@ -401,7 +401,7 @@ void svma_tracked_discard(struct svma_tracked *t);
 /* Into the table; -EBUSY if the mm is there already. Any context. */
 int svma_tracked_publish(struct svma_tracked *t);
 /* Out of the table, for the worker to bury. Any context; idempotent. */
-void svma_tracked_retire(struct svma_tracked *t);
+void svma_tracked_retire(struct svma_tracked *t, bool ended);
 /* Bury all that were retired. svma_admin held. */
 void svma_bury(void);
 /* Attach a running process. svma_admin held. */

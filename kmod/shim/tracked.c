@@ -146,13 +146,13 @@ int svma_tracked_publish(struct svma_tracked *t)
 	return 0;
 }
 
-void svma_tracked_retire(struct svma_tracked *t)
+void svma_tracked_retire(struct svma_tracked *t, bool ended)
 {
 	bool ours = false;
 
 	/* Before it is out of the table: what it is in the middle of must be seen as long as anybody relies on it. */
 	spin_lock(&t->lock);
-	svma_core_rmap_leave(t->shadow, !atomic_read(&t->mm->mm_users));
+	svma_core_rmap_leave(t->shadow, ended);
 	spin_unlock(&t->lock);
 	spin_lock(&svma_table_lock);
 	if (!hlist_unhashed(&t->hash)) {
@@ -221,15 +221,16 @@ static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 			err = svma_pool_fill(&svma_file_rmap_pool, svma_file_rmap_pool.target + mm->map_count);
 		if (err)
 			return err;
-		chained *= 2; /* a VMA of a process that was forked has more than one */
 		err = -EAGAIN;
 		if (svma_layout_trylock(mm)) {
 			err = svma_core_load(shadow, mm);
 			if (!err)
 				return 0;
 			svma_layout_unlock(mm);
-			if (err == -ENOMEM) /* forks were faster than we at the pool */
+			if (err == -ENOMEM) { /* forks were faster than we at the pool, or chains are long */
 				err = -EAGAIN;
+				chained *= 2;
+			}
 		}
 		if (time_after(jiffies, end))
 			break;

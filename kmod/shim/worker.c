@@ -51,24 +51,26 @@ static void suspect_all(u64 missed)
 {
 	struct svma_session *s;
 	struct svma_tracked *t;
+	u64 after = 0;
 
 	spin_lock(&svma_table_lock);
 	list_for_each_entry(s, &svma_sessions, node) {
-		bool any = false;
-
-		list_for_each_entry(t, &s->tracked, node) {
-			spin_lock(&t->lock);
-			svma_suspect(t);
-			spin_unlock(&t->lock);
-			any = true;
-		}
-		if (any) {
-			spin_lock(&s->lock);
-			s->missed += missed;
-			spin_unlock(&s->lock);
-		}
+		if (list_empty(&s->tracked))
+			continue;
+		spin_lock(&s->lock);
+		s->missed += missed;
+		spin_unlock(&s->lock);
 	}
 	spin_unlock(&svma_table_lock);
+	/* A suspect leaves reverse mapping VMA by VMA: too long for the table's lock. */
+	while ((t = next_tracked(after))) {
+		after = t->id;
+		spin_lock(&t->lock);
+		svma_suspect(t);
+		spin_unlock(&t->lock);
+		svma_tracked_put(t);
+		cond_resched();
+	}
 }
 
 static void watch_probes(void)
@@ -124,7 +126,7 @@ static void retire_lost(void)
 	while ((t = next_tracked(after))) {
 		after = t->id;
 		if (!atomic_read(&t->mm->mm_users))
-			svma_tracked_retire(t);
+			svma_tracked_retire(t, false);
 		svma_tracked_put(t);
 	}
 }

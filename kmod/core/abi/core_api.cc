@@ -299,7 +299,7 @@ svma_u64 svma_core_sharers_of_file(svma_rmap* rmap, svma_u32 dev, svma_u64 ino, 
   svma::rmap_walk_file(*file, svma::PageOffset(any ? 0 : page), svma::PageCount(any ? ~0ull : 1),
                        [&](const svma::RmapVma& vma, VirtAddr address) {
                          if (total < room) out[total] = svma::RmapFollower::sharer_of(vma, address);
-                         return ++total < SVMA_CORE_SHARERS;
+                         return ++total <= SVMA_CORE_SHARERS;
                        });
   return total;
 }

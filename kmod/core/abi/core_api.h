@@ -699,7 +699,7 @@ svma_u32 svma_core_chains(const struct svma_shadow *shadow, svma_u64 *from, svma
  * @page: out: what the page belongs to
  * @out: all that the tree of the root finds, in its order
  * @room: how many fit
- * @total: out: how many there are, up to SVMA_CORE_SHARERS
+ * @total: out: how many there are, or one more than SVMA_CORE_SHARERS
  * Return: 0, or -ENOENT when there is no VMA.
  */
 int svma_core_sharers(const struct svma_shadow *shadow, svma_u64 addr, struct svma_core_page *page,
@@ -712,14 +712,14 @@ int svma_core_sharers(const struct svma_shadow *shadow, svma_u64 addr, struct sv
  * @ino: of the file
  * @page: number of the page in the file; SVMA_CORE_ANY_PAGE: all that map any of it, at the first one they map
  * @out: the first @room of them
- * Return: how many there are, up to SVMA_CORE_SHARERS.
+ * Return: how many there are, or one more than SVMA_CORE_SHARERS.
  */
 svma_u64 svma_core_sharers_of_file(struct svma_rmap *rmap, svma_u32 dev, svma_u64 ino, svma_u64 page,
 				   struct svma_core_sharer *out, svma_u32 room);
 
 #define SVMA_CORE_ANY_PAGE (~0ull)
 
-/* A walk ends after so many: a lock is held meanwhile. */
+/* A walk ends behind so many: a lock is held meanwhile. */
 #define SVMA_CORE_SHARERS 65536
 
 /**

@@ -195,8 +195,8 @@ int svma_os_live_tree(const void *mm, struct svma_live_tree *out);
  */
 void svma_os_live_node(svma_u64 node, struct svma_live_node *out);
 
-/* How much of a chain is looked at. */
-#define SVMA_CORE_CHAIN 64
+/* How much of a chain is looked at: a VMA has one entry for each fork between it and its first ancestor with pages. */
+#define SVMA_CORE_CHAIN 1024
 
 /**
  * struct svma_live_anon_vma - one anon_vma of a live chain
@@ -219,12 +219,14 @@ struct svma_live_anon_vma {
  * @anon_vma: identity of vma->anon_vma, 0 for none
  * @length: how many of @link are filled in
  * @longer: 1 when there are more
+ * @anon_pgoff: index of the VMA's first page in its anon_vmas
  * @link: in the order of the list
  */
 struct svma_live_chain {
 	svma_u64 anon_vma;
 	svma_u32 length;
 	svma_u32 longer;
+	svma_u64 anon_pgoff;
 	struct svma_live_anon_vma link[SVMA_CORE_CHAIN];
 };
 

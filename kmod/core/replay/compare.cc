@@ -87,6 +87,7 @@ u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
     mine.anon_singular = seen.anon_singular;
     count_fact(verdict_, Fact::kAnonVma);
     rmap_.adopt(vma, mm_);
+    adopted_ = &vma;
   }
   if (mine.vm_flags != seen.vm_flags) return SVMA_CORE_FIELD_FLAGS;
   if (mine.vm_pgoff != seen.vm_pgoff) return SVMA_CORE_FIELD_PGOFF;
@@ -111,7 +112,10 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
   }
   const u32 field = differing_field(*vma, *live);
   count(field, vma, live);
-  if (field == SVMA_CORE_FIELD_NONE) return rmap_.compare(*vma, mm_, forked_, verdict_);
+  if (field == SVMA_CORE_FIELD_NONE) {
+    if (adopted_ != vma) rmap_.compare(*vma, mm_, forked_, verdict_);
+    return;
+  }
   if (field == SVMA_CORE_FIELD_GAP) {
     verdict_.suspect = 1;  // the tree itself is wrong: it has to be built again
     return;

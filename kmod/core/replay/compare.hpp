@@ -47,6 +47,8 @@ class Comparer {
   svma_verdict& verdict_;
   const u32 steps_;
   const bool forked_;
+  const Vma* adopted_ =
+      nullptr;  // whose chain was taken over just now: there is nothing to compare
 };
 
 }  // namespace svma

@@ -15,11 +15,21 @@ namespace svma {
 namespace {
 
 // Of two indices only the difference counts, and that of private file mappings is known modulo a
-// prime only: AnonShift.
-RmapBounds bounds_of(const Vma& vma, bool anon_pgoff_apart) {
-  const bool apart = anon_pgoff_apart && is_private_file(vma.attrs);
-  const PageOffset anon(vma.vm_start.page_number() + vma.attrs.anon_shift.residue());
-  return {vma.range(), vma.attrs.vm_pgoff, apart ? anon : vma.attrs.vm_pgoff};
+// prime only: AnonShift. Which of those that fit it is, is known of the VMA that this one comes
+// from, or was: `shift` pages, if they fit.
+RmapBounds bounds_of(const Vma& vma, bool anon_pgoff_apart, u64 shift) {
+  if (!anon_pgoff_apart || !is_private_file(vma.attrs)) {
+    return {vma.range(), vma.attrs.vm_pgoff, vma.attrs.vm_pgoff};
+  }
+  const u64 place = vma.vm_start.page_number();
+  const AnonShift fits = vma.attrs.anon_shift;
+  const VirtAddr first((place + shift) << kPageShift);
+  if (!(AnonShift::between(first, vma.vm_start) == fits)) shift = fits.residue();
+  return {vma.range(), vma.attrs.vm_pgoff, PageOffset(place + shift)};
+}
+
+u64 shift_of(const RmapVma& vma) {
+  return vma.bounds.anon_pgoff.value() - vma.bounds.range.start.page_number();
 }
 
 FileId id_of(const VmaAttrs& attrs) { return {attrs.dev, attrs.ino}; }
@@ -30,8 +40,10 @@ bool file_is_current(const RmapVma& mine, const VmaAttrs& attrs) {
   return mine.mapping != nullptr && mine.mapping->id == id_of(attrs);
 }
 
+// ~0: of none.
 u64 position_of(u64 identity, const svma_live_chain& live) {
   u64 i = 0;
+  if (identity == 0) return ~u64{0};
   while (i < live.length && live.link[i].anon_vma != identity) ++i;
   return i;
 }
@@ -58,7 +70,10 @@ void RmapFollower::follow(AddressSpace& space, SharedRmap& rmap, u64 owner) {
   owner_ = owner;
 }
 
-void RmapFollower::restart() { following_ = shared_ != nullptr; }
+void RmapFollower::restart() {
+  following_ = shared_ != nullptr;
+  abroad_ = false;
+}
 
 // Brings what VMAs are asked for up to date. Some change without a change of bounds: an unmapped
 // source of mremap() gets a new vm_pgoff, and what was adopted may have another file.
@@ -69,7 +84,7 @@ bool RmapFollower::renew(Vma& vma) {
   mine->attrs = {vma.attrs.vm_flags, vma.attrs.file, vma.attrs.vm_policy, vma.attrs.anonymous};
   RmapChange change;
   change.vma = mine;
-  change.bounds = bounds_of(vma, shared_->semantics().anon_pgoff_apart);
+  change.bounds = bounds_of(vma, shared_->semantics().anon_pgoff_apart, shift_of(*mine));
   if (mine->bounds == change.bounds) return true;
   RmapReserve none;
   SVMA_CHECK(shared_->adjust(change, none).ok());
@@ -129,6 +144,7 @@ void RmapFollower::share_abroad() {
   if (shared_ == nullptr) return;
   const RmapLock lock;
   if (following_) share_abroad_locked();
+  abroad_ = true;
 }
 
 // --- what happens to VMAs
@@ -137,7 +153,7 @@ void RmapFollower::on_inserted(VmaObserver& observer, Vma& vma) {
   RmapFollower& self = static_cast<RmapFollower&>(observer);
   if (!self.following_) return;
   RmapVma* const mine = construct_at<RmapVma>(beside(vma));
-  mine->bounds = bounds_of(vma, self.shared_->semantics().anon_pgoff_apart);
+  mine->bounds = bounds_of(vma, self.shared_->semantics().anon_pgoff_apart, 0);
   mine->mm = reinterpret_cast<u64>(&self);
   if (vma.attrs.file == 0) return;
   const RmapLock lock;
@@ -178,6 +194,10 @@ void RmapFollower::on_copied(VmaObserver& observer, Vma& copy, const Vma& source
   RmapReserve reserve;
   Status cloned = reserve.fill(Rmap::clone_needs(*beside(source)));
   if (cloned.ok()) {
+    const u64 skipped = copy.attrs.vm_pgoff.value() - source.attrs.vm_pgoff.value();
+    const u64 first = beside(source)->bounds.anon_pgoff.value() + skipped;
+    beside(copy)->bounds = bounds_of(copy, self.shared_->semantics().anon_pgoff_apart,
+                                     first - copy.vm_start.page_number());
     beside(copy)->anon_vma = beside(source)->anon_vma;
     cloned = self.shared_->anon_vma_clone(beside(copy), beside(source), CloneKind::kRemap, reserve);
   }
@@ -213,6 +233,11 @@ void RmapFollower::adopt_locked(Vma& vma, const void* mm) {
   shared_->unlink_anon_vmas(mine);
   if (!renew(vma)) return;
   if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length == 0) return;
+  // An anon_vma is kept by the VMAs of its descendants, each of which has to be linked to it.
+  if (live.longer) return leave_locked(/*ended=*/false);
+  if (shared_->semantics().anon_pgoff_apart && is_private_file(vma.attrs)) {
+    mine->bounds.anon_pgoff = PageOffset(live.anon_pgoff);
+  }
   RmapReserve reserve;
   Status adopted = reserve.fill(Rmap::adopt_needs(live.length));
   for (u32 i = 0; i < live.length; ++i) {
@@ -271,6 +296,7 @@ void RmapFollower::first_fault(Vma& vma, const void* mm, bool alone, svma_verdic
                                            next ? beside(*next) : nullptr, reserve);
     }
     if (!note(prepared)) return;
+    if (abroad_) beside(vma)->anon_vma->shared_abroad = true;
   }
   compare(vma, mm, /*forked=*/false, verdict);
 }
@@ -283,6 +309,7 @@ void RmapFollower::fork(Vma& child, Vma& parent) {
   if (shared_ == nullptr) return;
   const RmapLock lock;
   if (!following_ || !renew(child)) return;
+  beside(child)->bounds.anon_pgoff = beside(parent)->bounds.anon_pgoff;
   RmapReserve reserve;
   const u64 before = shared_->generation();
   Status forked = reserve.fill(Rmap::fork_needs(*beside(parent)));
@@ -365,7 +392,7 @@ u64 RmapFollower::sharers(const Vma& vma, VirtAddr addr, svma_core_page& page,
   rmap_walk_anon(root, mine.bounds.anon_pgoff + PageCount(offset), PageCount(1),
                  [&](const RmapVma& sharer, VirtAddr address) {
                    if (total < room) out[total] = sharer_of(sharer, address);
-                   return ++total < SVMA_CORE_SHARERS;
+                   return ++total <= SVMA_CORE_SHARERS;
                  });
   return total;
 }
@@ -422,7 +449,12 @@ u32 RmapFollower::differing_field(const RmapVma& vma, const svma_live_chain& liv
   mine = length_of(vma);
   seen = live.length;
   if (i < live.length || (avc && !live.longer)) return SVMA_CORE_FIELD_CHAIN;
-  if ((vma.anon_vma ? vma.anon_vma->identity : 0) != live.anon_vma) return SVMA_CORE_FIELD_ANON_VMA;
+  const u64 own = vma.anon_vma ? vma.anon_vma->identity : 0;
+  if (own != live.anon_vma) {
+    mine = position_of(own, live);
+    seen = position_of(live.anon_vma, live);
+    return SVMA_CORE_FIELD_ANON_VMA;
+  }
   if (live.longer) return SVMA_CORE_FIELD_NONE;  // roots are at the end
   i = 0;
   for (avc = vma.anon_vma_chain.head(); avc; avc = AvcList::next(avc), ++i) {
@@ -437,11 +469,12 @@ u32 RmapFollower::differing_field(const RmapVma& vma, const svma_live_chain& liv
 }
 
 u32 RmapFollower::differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine,
-                                  u64& seen) {
+                                  u64& seen, AnonVma*& which) {
   u32 i = 0;
   for (const AnonVmaChain* avc = vma.anon_vma_chain.head(); avc && i < live.length;
        avc = AvcList::next(avc), ++i) {
     if (avc->anon_vma->shared_abroad) continue;
+    which = avc->anon_vma;
     mine = avc->anon_vma->num_children;
     seen = live.link[i].num_children;
     if (mine != seen) return SVMA_CORE_FIELD_CHILDREN;
@@ -482,19 +515,23 @@ void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& 
   if (chained.anon_vma_chain.empty() && vma.attrs.anon_vma == 0) return;
   if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || !renew(vma)) return;
   u64 mine = 0, seen = 0;
+  AnonVma* miscounted = nullptr;
   u32 field = differing_field(chained, live, mine, seen);
   if (field != SVMA_CORE_FIELD_NONE && forked && !sure_of_fork(chained, mm)) {
     count_fact(verdict, Fact::kOrder);
     ++verdict.rmap_unsure;
     return adopt_locked(vma, mm);
   }
-  if (field == SVMA_CORE_FIELD_NONE && differing_count(chained, live, mine, seen) != 0) {
-    // Who has finished meanwhile has made both sides alike again. Else the chain is all that can be
-    // judged.
-    if (!svma_os_rmap_settled(mm) || svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0) {
+  if (field == SVMA_CORE_FIELD_NONE &&
+      differing_count(chained, live, mine, seen, miscounted) != 0) {
+    // Who has finished meanwhile has made both sides alike again; who begins meanwhile can't end:
+    // its shadow waits for the lock. Else the chain is all that can be judged.
+    const bool was_settled =
+        svma_os_rmap_settled(mm) != 0 && svma_os_live_chain(mm, vma.vm_start.value(), &live) == 0;
+    if (was_settled) field = differing_count(chained, live, mine, seen, miscounted);
+    if (!was_settled || (field != SVMA_CORE_FIELD_NONE && !svma_os_rmap_settled(mm))) {
+      field = SVMA_CORE_FIELD_NONE;
       ++verdict.rmap_unsure;
-    } else {
-      field = differing_count(chained, live, mine, seen);
     }
   }
   ++verdict.rmap_compared;
@@ -505,7 +542,7 @@ void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& 
   }
   report(field, mine, seen, vma, mm, verdict);
   if (field == SVMA_CORE_FIELD_CHILDREN || field == SVMA_CORE_FIELD_ACTIVE_VMAS) {
-    share_abroad_locked();  // reported once
+    miscounted->shared_abroad = true;  // reported once
   } else {
     adopt_locked(vma, mm);
   }

@@ -127,7 +127,8 @@ class RmapFollower : private VmaObserver {
   bool note(Status status);
   void adopt_locked(Vma& vma, const void* mm);
   u32 differing_field(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
-  static u32 differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
+  static u32 differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen,
+                             AnonVma*& which);
   bool is_mine(const AnonVma& anon_vma) const;
   bool same_identity(AnonVma* mine, u64 seen);
   static void report(u32 field, u64 mine, u64 seen, const Vma& vma, const void* mm,
@@ -139,6 +140,9 @@ class RmapFollower : private VmaObserver {
   u64 born_ = 0;  // Rmap::generation() when this began: of a child, before its dup_mmap()
   u64 own_ = 0;   // by how much this has raised it since
   u64 owner_ = 0;
+  // The fork of which share_abroad() was told takes over what is faulted in before it copies, too:
+  // anon_vmas made since are not judged by what they count.
+  bool abroad_ = false;
   RmapVma* fork_source_ = nullptr;
   AddressSpace* space_ = nullptr;
 };

@@ -64,9 +64,8 @@ RmapNeed Rmap::adjust_needs(const RmapChange& change) {
 void Rmap::commit(const RmapChange& change) {
   RmapVma* const vma = change.vma;
   RmapVma* const above = change.adj_next;
-  if (change.insert && change.insert->mapping && !mutated(Mutation::file_split_forgotten)) {
-    vma_link_file(change.insert);
-  }
+  if (change.insert && mutated(Mutation::file_split_forgotten)) change.insert->mapping = nullptr;
+  if (change.insert && change.insert->mapping) vma_link_file(change.insert);
   anon_vma_interval_tree_pre_update_vma(vma);
   if (above) anon_vma_interval_tree_pre_update_vma(above);
   if (vma->mapping) {

@@ -74,6 +74,25 @@ TEST(Sharers, AskedOneMissing_Contradicts) {
             "the VMA that maps the page is not among those that may");
 }
 
+TEST(Sharers, MapperLeftOut_ContradictsIfItMapsThisPage) {
+  SharedPage page = page_in(7, 3, 0);
+  page.abroad = true;
+  EXPECT_EQ(contradiction(page, {maps(1, 7)}, 0, {maps(2, 8)}), "");
+  EXPECT_EQ(contradiction(page, {maps(1, 7)}, 0, {maps(2, 7)}),
+            "process 2 maps it at 2000 and is not among those that may");
+}
+
+TEST(Sharers, AddressIn_FirstLastAndBeyond) {
+  Vma vma;
+  vma.start = 0x10000;
+  vma.end = 0x13000;
+  vma.pgoff = 5;
+  EXPECT_EQ(address_in(vma, 4), std::nullopt);
+  EXPECT_EQ(address_in(vma, 5), 0x10000u);
+  EXPECT_EQ(address_in(vma, 7), 0x12000u);
+  EXPECT_EQ(address_in(vma, 8), std::nullopt);
+}
+
 TEST(Sharers, CountOfOtherWays_NotHeldAgainst) {
   for (const unsigned bit : {15u, 16u, 17u, 21u, 22u, 24u}) {
     const SharedPage page = page_in(7, 100, kAnon | 1u << bit);

@@ -324,7 +324,7 @@ TEST(FileFollowerBound, MoreSharersThanALockIsHeldFor_AreCutOff) {
     ASSERT_TRUE(space.insert(vma).ok());
   }
   svma_core_sharer first[2];
-  EXPECT_EQ(svma_core_sharers_of_file(rmap, 0, kPlainFile, 0, first, 2), SVMA_CORE_SHARERS);
+  EXPECT_EQ(svma_core_sharers_of_file(rmap, 0, kPlainFile, 0, first, 2), SVMA_CORE_SHARERS + 1);
   EXPECT_EQ(first[1].start, page(2));
   EXPECT_EQ(first[1].end, page(3));
   space.clear();
@@ -431,7 +431,7 @@ struct Case {
   { Mutation::name, #name, caught_as }
 
 const Case kCases[] = {
-    CASE(file_split_forgotten, "a shadow: file_not_linked"),
+    CASE(file_split_forgotten, "a shadow: rmap_file"),
     CASE(file_stale_after_shrink, "a shadow: rmap_range"),
     CASE(file_change_ignored, "a shadow: rmap_file"),
     CASE(file_tree_leaked, "the whole: file_empty"),

@@ -276,6 +276,37 @@ TEST_F(RmapFollowerTest, Sharers_NothingThere_SaysSo) {
   EXPECT_EQ(page.anon_vma, 0u);
 }
 
+TEST_F(RmapFollowerTest, Fork_FaultsIntoAnotherOfTheChain_Diverges) {
+  fork_one();
+  child_->chain(kBase, {{300, 100, 100, 0, 1}, {100, 100, 100, 2, 1}});
+  child_->live.chains[kBase].anon_vma = 100;
+  const svma_verdict verdict = audit_child();
+  expect_field(verdict, SVMA_CORE_FIELD_ANON_VMA);
+  EXPECT_EQ(verdict.mismatch[0].predicted_value, 0u);
+  EXPECT_EQ(verdict.mismatch[0].observed_value, 1u);
+}
+
+TEST_F(RmapFollowerTest, Abroad_ThenFirstFault_CountsAreNotJudged) {
+  load_two();
+  svma_core_rmap_abroad(parent_->shadow);
+  parent_->chain(kBase, {{100, 100, 100, 1, 1}});
+  expect_all_equal(parent_->fault(kBase), 1);
+  parent_->chain(kBase, {{100, 100, 100, 2, 2}});
+  svma_verdict verdict{};
+  svma_core_audit(parent_->shadow, &parent_->live, 0, &verdict);
+  expect_all_equal(verdict, 1);
+}
+
+TEST_F(RmapFollowerTest, Load_ChainTooLongToBeTakenOver_Refused) {
+  parent_->live.add(kBase, kBase + kPage);
+  parent_->live.count();
+  parent_->chain(kBase, {{100, 100, 100, 1, 1}});
+  parent_->live.chains[kBase].longer = 1;
+  EXPECT_NE(svma_core_load(parent_->shadow, &parent_->live), 0);
+  parent_.reset();
+  EXPECT_EQ(allocations_outstanding(), 0u);
+}
+
 TEST_F(RmapFollowerTest, Leave_Loaded_TakesNothingAlong) {
   fork_one();
   svma_core_rmap_leave(parent_->shadow, 1);
