@@ -40,7 +40,8 @@ void add_check(CLI::App& app, Invocation& invocation) {
   command->add_flag("--no-freeze", options->no_freeze,
                     "Never stop a busy program for the moment of a comparison");
   command->add_flag("--no-stream", options->no_stream,
-                    "Don't record the live kernel's answers to single questions");
+                    "Attach nothing to functions of the kernel: single answers are not recorded, "
+                    "reverse mapping is compared by the module alone");
   command->add_flag("--structure", options->structure,
                     "Fail unless the kernel's own red-black tree was compared, node by node");
   command->add_option("--json-file", *json_file, "Also write the report as JSON to this file");

@@ -45,7 +45,8 @@ bool is_news(const std::vector<Finding>& list, const Finding& finding) {
 }  // namespace
 
 Checker::Checker(uint64_t random_seed, bool stream)
-    : sampler_(device_, live_, proc_, query_, random_seed), rmap_(device_, live_.cookie_factor()) {
+    : sampler_(device_, live_, proc_, query_, random_seed),
+      rmap_(device_, live_.cookie_factor(), stream) {
   if (!stream) return;
   stream_ = AnswerStream::create(live_.cookie_factor(), stream_state_);
   if (!stream_) return;

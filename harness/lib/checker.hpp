@@ -24,7 +24,7 @@ namespace svma {
 
 class Checker {
  public:
-  // `stream`: also compare the live kernel's answers to single questions.
+  // `stream`: also compare the live kernel's answers to single questions, and its reverse mapping.
   Checker(uint64_t random_seed, bool stream);
 
   Device& device() { return device_; }

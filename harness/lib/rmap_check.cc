@@ -16,8 +16,9 @@ bool usable(const Chains& chains) { return chains.health == SVMA_CLEAN && !chain
 
 }  // namespace
 
-RmapCheck::RmapCheck(Device& device, uint64_t cookie_factor)
-    : device_(device), prune_at_(kPairsUntilPruned) {
+RmapCheck::RmapCheck(Device& device, uint64_t cookie_factor, bool wanted)
+    : device_(device), road_("off"), prune_at_(kPairsUntilPruned) {
+  if (!wanted) return;
   std::string why;
   oracle_ = OracleRmap::create(cookie_factor, why);
   road_ = oracle_ ? oracle_->road() : "none on this kernel: " + why;

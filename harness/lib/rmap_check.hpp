@@ -32,7 +32,8 @@ namespace svma {
 
 class RmapCheck {
  public:
-  RmapCheck(Device& device, uint64_t cookie_factor);
+  // `wanted`: false attaches nothing and compares nothing.
+  RmapCheck(Device& device, uint64_t cookie_factor, bool wanted);
 
   // One comparison of the mm that `pid` has, known to BPF by `mm_cookie`. What it counts is in
   // tally(), too.
@@ -53,7 +54,7 @@ class RmapCheck {
   const RmapTally& events() const { return events_; }
   std::string events_state() const { return oracle_ ? oracle_->events_state() : road_; }
   uint64_t lost() const { return lost_; }
-  // "iter/task_vma", or "none on this kernel: ..." and nothing is ever compared.
+  // "iter/task_vma"; "off" or "none on this kernel: ...": nothing is ever compared.
   const std::string& road() const { return road_; }
 
  private:

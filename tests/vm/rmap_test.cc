@@ -587,6 +587,20 @@ TEST_F(RmapFile, PrivateCopy_IsFoundAsAnonymous) {
   KillAndReap(child);
 }
 
+// Wherever it is moved to, the indices of what was written stay: in 7.3 they are no offsets in the
+// file.
+TEST_F(RmapFile, PrivateCopy_Moved_IsFoundFromBothEnds) {
+  Touch(11, 1);
+  const pid_t child = ForkChild();
+  uint64_t at = 10;
+  for (const uint64_t to : {1010, 5, 70000}) {
+    Do("mremap", SYS_mremap, {At(at), 4 * kPage, 4 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, At(to)});
+    ExpectCommand(to + 1, "2 VMAs may map it, 2 do; that is all of them");
+    at = to;
+  }
+  KillAndReap(child);
+}
+
 TEST_F(RmapFile, Command_ByName_ListsMappings) {
   std::string out;
   EXPECT_EQ(Command(std::string("--file ") + kFile, &out), 0) << out;
