@@ -35,7 +35,7 @@
 /* v6.18 (bb6525f2f8c4) made the flags of an mm a bitmap. */
 #define HAS_FLAGS_BITMAP (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0))
 
-#define HAS_WRITE_TRYLOCK SVMA_ON(1, 1, 1, 0)
+#define HAS_WRITE_TRYLOCK SVMA_ON(1, 1, 0, 0)
 
 #if HAS_MAPLE_TREE
 #include <linux/maple_tree.h>
@@ -260,7 +260,7 @@ bool svma_layout_trylock(struct mm_struct *mm)
 #if HAS_WRITE_TRYLOCK
 	return mmap_write_trylock(mm);
 #else
-	/* As mmap_write_lock_killable() in include/linux/mmap_lock.h of v7.3, which has lost the trying one. */
+	/* As mmap_write_lock_killable() in include/linux/mmap_lock.h of v6.12, which has lost the trying one. */
 	if (!down_write_trylock(&mm->mmap_lock))
 		return false;
 	mm_lock_seqcount_begin(mm);
