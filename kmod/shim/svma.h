@@ -306,6 +306,7 @@ struct svma_growth {
 /**
  * struct svma_tracked - one tracked mm
  * @hash: in the table, by @mm; RCU
+ * @all: with all others that are in the table; RCU
  * @node: in session->tracked, or in the list of the dead
  * @ref: the table, and each reader
  * @mm: the live mm; its memory is pinned (mm_count), its contents are not
@@ -338,6 +339,7 @@ struct svma_growth {
  */
 struct svma_tracked {
 	struct hlist_node hash;
+	struct list_head all;
 	struct list_head node;
 	struct rcu_head rcu;
 	struct kref ref;

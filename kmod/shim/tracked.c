@@ -10,6 +10,7 @@
 #define SVMA_HASH_BITS 10
 
 static DEFINE_HASHTABLE(table, SVMA_HASH_BITS);
+static LIST_HEAD(all_tracked);
 static LIST_HEAD(dead); /* svma_table_lock; retired, not buried */
 
 DEFINE_SPINLOCK(svma_table_lock);
@@ -36,10 +37,9 @@ struct svma_tracked *svma_find_rcu(const struct mm_struct *mm)
 struct svma_tracked *svma_tracked_get(u64 id)
 {
 	struct svma_tracked *t;
-	int bucket;
 
 	rcu_read_lock();
-	hash_for_each_rcu(table, bucket, t, hash) {
+	list_for_each_entry_rcu(t, &all_tracked, all) {
 		if (t->id == id && kref_get_unless_zero(&t->ref)) {
 			rcu_read_unlock();
 			return t;
@@ -129,6 +129,7 @@ int svma_tracked_publish(struct svma_tracked *t)
 		err = -EBUSY;
 	} else {
 		hash_add_rcu(table, &t->hash, (unsigned long)t->mm);
+		list_add_tail_rcu(&t->all, &all_tracked);
 		list_add_tail(&t->node, &t->session->tracked);
 		atomic_inc(&svma_nr_tracked);
 		svma_tracked_ever++;
@@ -157,6 +158,7 @@ void svma_tracked_retire(struct svma_tracked *t, bool ended)
 	spin_lock(&svma_table_lock);
 	if (!hlist_unhashed(&t->hash)) {
 		hash_del_rcu(&t->hash);
+		list_del_rcu(&t->all);
 		list_move_tail(&t->node, &dead);
 		atomic_dec(&svma_nr_tracked);
 		ours = true;
@@ -335,10 +337,9 @@ int svma_os_rmap_settled(const void *mm)
 {
 	struct svma_tracked *t;
 	bool settled = !atomic_read(&svma_exiting);
-	int bucket;
 
 	rcu_read_lock();
-	hash_for_each_rcu(table, bucket, t, hash) {
+	list_for_each_entry_rcu(t, &all_tracked, all) {
 		if (READ_ONCE(t->unmapping) || READ_ONCE(t->faulting))
 			settled = false;
 		/* The order is that in which they are set: one is on while the other goes off. */
