@@ -309,7 +309,9 @@ void RmapFollower::fork(Vma& child, Vma& parent) {
   if (shared_ == nullptr) return;
   const RmapLock lock;
   if (!following_ || !renew(child)) return;
-  beside(child)->bounds.anon_pgoff = beside(parent)->bounds.anon_pgoff;
+  // It has the same pages at the same indices.
+  beside(child)->bounds =
+      bounds_of(child, shared_->semantics().anon_pgoff_apart, shift_of(*beside(parent)));
   RmapReserve reserve;
   const u64 before = shared_->generation();
   Status forked = reserve.fill(Rmap::fork_needs(*beside(parent)));
