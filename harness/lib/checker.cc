@@ -149,17 +149,21 @@ void Checker::look_at_rmap(State& state) {
     keep_finding(state, state.seen_seq, difference);
 }
 
-void Checker::keep_finding(const State& state, uint64_t seq, const Difference& difference) {
-  if (findings_.size() >= kMaxFindings) return;
+Finding Checker::finding_of(const State& state, uint64_t seq, const Difference& difference) {
   Finding finding;
   finding.found_by = "harness";
   finding.mm_id = state.summary.mm_id;
   finding.pid = state.summary.pid;
   finding.comm = state.summary.comm;
+  finding.step = step_of(finding.pid);
   finding.seq = seq;
   finding.last_equal_seq = state.equal_seq;
   finding.difference = difference;
-  findings_.push_back(finding);
+  return finding;
+}
+
+void Checker::keep_finding(const State& state, uint64_t seq, const Difference& difference) {
+  if (findings_.size() < kMaxFindings) findings_.push_back(finding_of(state, seq, difference));
 }
 
 // A difference that a second reading at once does not show again may be a change without a probe.
@@ -172,19 +176,11 @@ void Checker::keep_differences(State& state, const Sample& sample) {
   const Sample again = sampler_.sample(state.summary.mm_id, state.summary.pid, depth);
   for (const Difference& difference : sample.comparison.differences) {
     if (findings_.size() >= kMaxFindings) return;
-    Finding finding;
-    finding.found_by = "harness";
-    finding.mm_id = state.summary.mm_id;
-    finding.pid = state.summary.pid;
-    finding.comm = state.summary.comm;
-    finding.step = step_of(finding.pid);
-    finding.seq = sample.seq;
-    finding.last_equal_seq = state.equal_seq;
+    Finding finding = finding_of(state, sample.seq, difference);
     if (again.outcome == Outcome::kCompared) {
       const auto& found = again.comparison.differences;
       finding.confirmed = std::find(found.begin(), found.end(), difference) != found.end();
     }
-    finding.difference = difference;
     if (journal) finding.before = leading_to(journal->entries, sample.seq);
     findings_.push_back(finding);
   }

@@ -67,6 +67,7 @@ class Checker {
   Outcome sample_once(State& state, bool final_look);
   void keep_differences(State& state, const Sample& sample);
   void look_at_rmap(State& state);
+  static Finding finding_of(const State& state, uint64_t seq, const Difference& difference);
   void keep_finding(const State& state, uint64_t seq, const Difference& difference);
   void collect_reports();
   void look_while_frozen(State& state);
