@@ -2,11 +2,16 @@
 # Kernels, images, guests. Included by the top-level Makefile, which defines KERNEL, B and Q.
 
 VM_IMAGES_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
-SUPPORTED_KERNELS := $(shell printf '%s\n' $(patsubst $(VM_IMAGES_DIR)/images/%.mk,%,$(wildcard $(VM_IMAGES_DIR)/images/*.mk)) | sort -V)
+kernel-images := $(shell printf '%s\n' $(patsubst $(VM_IMAGES_DIR)/images/%.mk,%,$(wildcard $(VM_IMAGES_DIR)/images/*.mk)) | sort -V)
+# Debian's own, and those that build-kernel makes of their sources to find faults.
+DEBUG_KERNELS := $(filter %-debug,$(kernel-images))
+SUPPORTED_KERNELS := $(filter-out $(DEBUG_KERNELS),$(kernel-images))
 
-ifeq ($(filter $(KERNEL),$(SUPPORTED_KERNELS)),)
-$(error KERNEL='$(KERNEL)' is not supported; supported: $(SUPPORTED_KERNELS))
+ifeq ($(filter $(KERNEL),$(kernel-images)),)
+$(error KERNEL='$(KERNEL)' is not supported; supported: $(SUPPORTED_KERNELS) $(DEBUG_KERNELS))
 endif
+# 6.1 of 6.1-debug: the version decides what the module expects.
+KERNEL_VERSION := $(KERNEL:%-debug=%)
 include $(VM_IMAGES_DIR)/images/$(KERNEL).mk
 
 # The ABI in Debian's package names, e.g. 6.1.0-56; empty: the one in the lock file, else the newest.
@@ -25,6 +30,11 @@ RUN_VM = $(VM_IMAGES_DIR)/run-vm --build $(B) --kernel $(KERNEL)
 $(B)/kernels/%/.ready: $(VM_IMAGES_DIR)/images/%.mk $(VM_IMAGES_DIR)/fetch-kernel
 	@printf '  FETCH   %s\n' '$*'
 	$(Q)$(VM_IMAGES_DIR)/fetch-kernel --build $(B) $(if $(KERNEL_ABI),--abi $(KERNEL_ABI)) $*
+
+# Make takes the rule with the shorter stem.
+$(B)/kernels/%-debug/.ready: $(VM_IMAGES_DIR)/images/%-debug.mk $(VM_IMAGES_DIR)/build-kernel $(wildcard $(VM_IMAGES_DIR)/config/kernel-debug*)
+	@printf '  KERNEL  %s\n' '$*-debug'
+	$(Q)$(VM_IMAGES_DIR)/build-kernel --build $(B) $*-debug
 
 $(B)/toolchains/%/.ready: $(VM_IMAGES_DIR)/config/toolchain-% $(VM_IMAGES_DIR)/build-toolchain
 	@printf '  ROOT    %s\n' '$*'
@@ -46,7 +56,7 @@ $(B)/kernels/%/System.map: $(B)/kernels/%/.ready | $(B)/images/root.ext4 $(B)/im
 # Never to be removed as intermediate files of another kernel's System.map.
 .PRECIOUS: $(B)/kernels/%/.ready $(B)/toolchains/%/.ready $(B)/images/%/stage1.cpio
 
-.PHONY: kernels vm setup-host test-run-vm
+.PHONY: kernels vm debug-kernel setup-host test-run-vm
 kernels: ## list supported kernels: fetched? guest and module built?
 	@for k in $(SUPPORTED_KERNELS); do \
 	  if [ -f $(B)/kernels/$$k/.ready ]; then \
@@ -57,9 +67,15 @@ kernels: ## list supported kernels: fetched? guest and module built?
 	    printf '  %-6s not fetched: make KERNEL=%s vm\n' $$k $$k; \
 	  fi; \
 	done
+	@for k in $(DEBUG_KERNELS); do \
+	  [ -f $(B)/kernels/$$k/.ready ] && printf '  %-10s built\n' $$k || printf '  %-10s not built: make KERNEL=%s debug-kernel\n' $$k $$k; \
+	done
 
 vm: $(VM_READY) ## fetch the kernel and build what a guest boots from
 	@:
+
+debug-kernel: ## build a kernel of KERNEL's version (6.1, 6.12) with KASAN, lockdep, kmemleak ... (10 minutes)
+	+$(Q)$(SUBMAKE) KERNEL=$(KERNEL_VERSION)-debug vm
 
 setup-host: ## install the Debian packages everything here needs
 	$(Q)$(VM_IMAGES_DIR)/setup-host

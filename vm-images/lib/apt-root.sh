@@ -42,6 +42,18 @@ apt_root() {
 		die "no package lists for '$*': $(apt_reason "$dir/log/update"); check the network, then: apt-get update"
 }
 
+# apt_version PACKAGE: the newest there is; nothing when there is none.
+apt_version() {
+	apt-cache --no-all-versions show "$1" 2>/dev/null | sed -n 's/^Version: //p;/^Version/q' || true
+}
+
+# apt_download ROOT DIR HINT PACKAGE=VERSION...: into DIR; HINT is said when that fails.
+apt_download() {
+	local log=$1/log/download dir=$2 hint=$3
+	shift 3
+	(cd "$dir" && apt-get -qq download "$@" >"$log" 2>&1) || die "cannot download: $(apt_reason "$log") $hint"
+}
+
 # The one line of apt's output that says what went wrong.
 apt_reason() {
 	grep -m1 '^E:' "$1" | sed 's/^E: *//' || echo "apt-get failed without a reason"

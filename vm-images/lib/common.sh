@@ -29,24 +29,26 @@ build_dir() {
 	(cd "$dir" && pwd -P)
 }
 
-supported_kernels() {
-	local mk list=()
-	for mk in "$VM_IMAGES"/images/*.mk; do
-		mk=${mk##*/}
-		list+=("${mk%.mk}")
-	done
-	printf '%s\n' "${list[@]}" | sort -V | paste -sd' '
+# images_with VARIABLE: the kernels whose image file has it.
+images_with() {
+	grep -lE "^$1[[:space:]]*:=" "$VM_IMAGES"/images/*.mk | sed 's#.*/##; s#\.mk$##' | sort -V | paste -sd' '
 }
+
+# Debian's own, and those that build-kernel makes.
+supported_kernels() { images_with KERNEL_IMAGE_PACKAGES; }
+built_kernels() { images_with KERNEL_SOURCE_PACKAGE; }
 
 # load_image KERNEL: set the KERNEL_* variables of images/KERNEL.mk.
 load_image() {
 	local mk=$VM_IMAGES/images/$1.mk name value
-	[[ -n $1 && $1 != */* && -f $mk ]] || die "no kernel '$1': supported are $(supported_kernels)"
+	[[ -n $1 && $1 != */* && -f $mk ]] || die "no kernel '$1': supported are $(supported_kernels) $(built_kernels)"
 	# Left unset by an older or smaller image file: still defined.
 	KERNEL_SUITES='' KERNEL_META='' KERNEL_META_DEPENDS='' KERNEL_IMAGE_PACKAGES='' KERNEL_HEADER_PACKAGES=''
 	KERNEL_GUEST_MODULES='' KERNEL_SHARE_MODULES='' KERNEL_TOOLCHAIN='' KERNEL_CC=''
+	KERNEL_SOURCE_PACKAGE='' KERNEL_CONFIG='' KERNEL_BOOT='' KERNEL_PATIENCE='' KERNEL_PARAMETERS=''
 	while read -r name value; do
 		printf -v "$name" '%s' "$value"
 	done < <(sed -n 's/^\(KERNEL_[A-Z_]*\)[[:space:]]*:=[[:space:]]*\(.*[^[:space:]]\)[[:space:]]*$/\1 \2/p' "$mk")
-	[[ -n $KERNEL_SUITES && -n $KERNEL_IMAGE_PACKAGES ]] || die "$mk: KERNEL_SUITES or KERNEL_IMAGE_PACKAGES is missing"
+	[[ -n $KERNEL_SUITES && -n $KERNEL_IMAGE_PACKAGES$KERNEL_SOURCE_PACKAGE ]] ||
+		die "$mk: KERNEL_SUITES is missing, or KERNEL_IMAGE_PACKAGES and KERNEL_SOURCE_PACKAGE both"
 }
