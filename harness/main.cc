@@ -27,7 +27,11 @@ int main(int argc, char** argv) {
   svma::add_stat(app, invocation);
   svma::add_probes(app, invocation);
   svma::add_rmap(app, invocation);
+  svma::add_walk(app, invocation);
+  svma::add_page(app, invocation);
   svma::add_semantics(app, invocation);
+  svma::add_layout(app, invocation);
+  svma::add_picture(app, invocation);
 
   try {
     app.parse(argc, argv);

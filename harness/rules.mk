@@ -6,10 +6,11 @@ HARNESS_CXXFLAGS := -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -I. -Iharness -
 	-DSVMA_VERSION='"$(SVMA_VERSION)"' -DSVMA_ABI=1 -DFMT_HEADER_ONLY
 HARNESS_SRCS := $(sort harness/main.cc $(wildcard harness/cmd/*.cc harness/lib/*.cc))
 HARNESS_OBJS := $(HARNESS_SRCS:harness/%.cc=$(B)/harness/%.o)
-# Pure parts, for unit tests: no system beneath them.
-HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc calls.cc compare.cc ddmin.cc error.cc family.cc journal.cc json.cc \
-	names.cc oracle_proc.cc render.cc rmap_graph.cc rmap_topology.cc sampler.cc sharers.cc sketch.cc step_name.cc \
-	tally.cc tree.cc)
+# What unit tests are for: pure parts, and how a program is started.
+HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc calls.cc compare.cc ddmin.cc error.cc family.cc \
+	journal.cc json.cc names.cc oracle_proc.cc page_compare.cc page_entry.cc page_scan.cc page_table.cc pages.cc picture.cc picture_draw.cc \
+	picture_svg.cc picture_text.cc program.cc render.cc rmap_graph.cc rmap_topology.cc sampler.cc sharers.cc sketch.cc \
+	smaps.cc step_name.cc struct_layout.cc tally.cc tree.cc)
 HARNESS_LIBS := -static-libstdc++ -static-libgcc \
 	-Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
 
@@ -38,6 +39,11 @@ $(B)/harness/svma-cost: harness/workload/cost.cc
 	@mkdir -p $(@D)
 	@printf '  CXX     %s\n' '$<'
 	$(Q)$(CXX) -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -static-libstdc++ -static-libgcc $< -o $@
+
+$(B)/harness/svma-walk-cost: harness/workload/walk_cost.cc uapi/svma.h
+	@mkdir -p $(@D)
+	@printf '  CXX     %s\n' '$<'
+	$(Q)$(CXX) -std=c++20 -I. $(CXXFLAGS) -Wall -Wextra -Werror -static-libstdc++ -static-libgcc $< -o $@
 
 $(B)/harness/svma-threads: harness/workload/threads.cc
 	@mkdir -p $(@D)

@@ -14,9 +14,11 @@ cxx-inc := -nostdinc -nostdinc++ -D_GLIBCXX_OS_DEFINES=1 $(addprefix -isystem ,\
 	  sed -n '/backward/d;s,^ \(/.*c++/.*\),\1,p') \
 	$(shell $(CXX_FOR_KERNEL) -print-file-name=include))
 
-# Every flag of the kernel's that changes code, none that names the C dialect or a warning.
+# Every flag of the kernel's that changes code, none that names the C dialect or a warning. A kernel with sanitizers checks the
+# core, too; but not its global variables: those would be registered by a constructor, which is looked for below.
 cxx-codegen = $(filter -m% -f% -O% -g% -p% -D% -Wframe-larger-than=%, \
-	$(KBUILD_CPPFLAGS) $(KBUILD_CFLAGS) $(KBUILD_CFLAGS_MODULE))
+	$(KBUILD_CPPFLAGS) $(KBUILD_CFLAGS) $(KBUILD_CFLAGS_MODULE)) \
+	$(CFLAGS_KASAN) $(if $(CFLAGS_KASAN),--param asan-globals=0) $(CFLAGS_UBSAN)
 
 # No debug information: pahole can't turn C++ into BTF and would drop the module (6.12).
 cxx-lang := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics \

@@ -6,10 +6,10 @@ KMOD := $(KMOD_DIR)/svma.ko
 KMOD_SRCS := $(shell find kmod -name '*.[ch]' -o -name '*.cc' -o -name '*.hpp' -o -name 'Kbuild*') uapi/svma.h
 KMOD_CC ?= $(KERNEL_CC)
 KMOD_MAKE = $(IN_TOOLCHAIN) $(MAKE) -C $(KDIR) M=$(abspath $(KMOD_DIR)) CC=$(KMOD_CC) CONFIG_DEBUG_INFO_BTF_MODULES= \
-	SVMA_TOP=$(abspath .) SVMA_VERSION=$(SVMA_VERSION) SVMA_PROFILE=$(KERNEL)
+	SVMA_TOP=$(abspath .) SVMA_VERSION=$(SVMA_VERSION) SVMA_PROFILE=$(KERNEL_VERSION)
 
 # What the core may leave undefined: its own services and what the compiler calls.
-KMOD_CORE_UNDEFINED := svma_os_[a-z_]+|__fentry__|__stack_chk_fail|__ref_stack_chk_guard|__x86_indirect_thunk_[a-z0-9]+|__x86_return_thunk|memcpy|memset|memmove
+KMOD_CORE_UNDEFINED := svma_os_[a-z_]+|__fentry__|__stack_chk_fail|__ref_stack_chk_guard|__x86_indirect_thunk_[a-z0-9]+|__x86_return_thunk|memcpy|memset|memmove|__asan_[a-z0-9_]+|__ubsan_handle_[a-z_]+
 
 .PHONY: kmod
 kmod: $(KMOD) ## the kernel module for KERNEL

@@ -94,7 +94,7 @@ $(B)/tests/rmap_bench: $(call core-test-obj,opt,tests/bench/rmap_bench.cc) $(B)/
 
 # The harness's pure parts, with the harness's own flags.
 harness-unit-objs := $(patsubst %.cc,$(B)/tests/harness/%.o,$(HARNESS_LIB_SRCS) \
-	$(sort $(wildcard tests/unit/harness/*_test.cc)))
+	$(sort $(wildcard tests/unit/harness/*.cc)))
 
 $(B)/tests/harness/%.o: %.cc
 	@mkdir -p $(@D)
@@ -104,9 +104,9 @@ $(B)/tests/harness/%.o: %.cc
 
 $(B)/tests/harness-unit-tests: $(harness-unit-objs)
 	@echo "  LD      $@"
-	$(Q)$(CXX) -fsanitize=address,undefined $^ -lgtest -lgtest_main -pthread -o $@
+	$(Q)$(CXX) -fsanitize=address,undefined $^ -lgtest -lgtest_main -lbpf -lelf -lz -pthread -o $@
 
-.PHONY: unit fuzz $(fuzz-names:%=fuzz-%) bench bench-containers bench-cost
+.PHONY: unit fuzz $(fuzz-names:%=fuzz-%) bench bench-containers bench-cost bench-walk
 
 unit: $(B)/tests/unit-tests $(B)/tests/harness-unit-tests ## unit tests of core and harness, under ASan and UBSan
 	@echo "  TEST    $<"
@@ -134,6 +134,7 @@ $(fuzz-names:%=fuzz-%): fuzz-%: $(B)/tests/%_fuzz
 bench: ## speed of the core against other containers, and what the module costs a guest
 	+$(Q)$(SUBMAKE) bench-containers
 	+$(Q)$(SUBMAKE) bench-cost
+	+$(Q)$(SUBMAKE) bench-walk
 
 bench-containers: $(B)/tests/vma_bench $(B)/tests/rmap_bench ## the core against containers of std, Boost and absl
 	@mkdir -p $(B)/bench
@@ -167,6 +168,17 @@ bench-cost: $(B)/bench/count-plugin.so $(B)/harness/svma-cost $(KMOD) $(HARNESS)
 	@echo "  VM      cost in time on $(KERNEL)"
 	$(Q)$(cost-run) --smp $(SMP) --out $(B)/bench/time -- bash /opt/svma/cost.sh time '$(COST_UNIT)' $(COST_ROUNDS)
 	$(Q)$(PYTHON) tests/bench/cost_report.py $(B)/bench/count $(B)/bench/time $(B)/bench/cost.json
+
+# Nobody else runs in that guest, so the lock is held for as long as it takes.
+walk-payload := $(B)/bench/walk
+bench-walk: $(B)/harness/svma-walk-cost $(KMOD) $(VM_READY) ## reading page tables against reading pagemap and smaps, in a guest
+	$(Q)rm -rf $(walk-payload)
+	$(Q)mkdir -p $(walk-payload)
+	$(Q)cp $(KMOD) $(B)/harness/svma-walk-cost $(walk-payload)/
+	$(Q)strip --strip-debug $(walk-payload)/*
+	@echo "  VM      cost of a walk in instructions on $(KERNEL)"
+	$(Q)$(RUN_VM) --mem $(MEM) --timeout $(TIMEOUT) --payload $(walk-payload) --icount --out $(B)/bench/walk-out -- \
+		bash -c 'insmod /opt/svma/svma.ko && /opt/svma/svma-walk-cost | tee /results/walk.txt'
 
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
 

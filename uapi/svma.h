@@ -73,11 +73,14 @@ enum svma_operation {
 struct svma_version {
 	__u32 size;
 	__u32 abi;
-	__u32 features;		/* out, 0 for now */
+	__u32 features;		/* out: SVMA_FEATURE_ */
 	__u32 reserved;
 	char module[32];	/* out, version of the module */
 	char kernel[64];	/* out, release the module was built for */
 };
+
+/* svma_version.features */
+#define SVMA_FEATURE_HOLES 1u	/* page tables where there is no VMA are looked at, too */
 
 /* svma_track.flags */
 #define SVMA_TRACK_DESCENDANTS 1u	/* follow fork and vfork, too */
@@ -313,7 +316,8 @@ enum svma_field {
 	SVMA_FIELD_ARGUMENT = 18,	/* a step got another range or other flags than its system call implies */
 	SVMA_FIELD_RESULT = 19,		/* succeeded where failure was predicted, or the reverse */
 	SVMA_FIELD_GAP = 20,		/* rb_subtree_gap of the shadow is not what its VMAs imply */
-	SVMA_FIELD_STRUCTURE = 21,	/* the kernel's own red-black tree has another shape; see SVMA_IOC_STRUCTURE */
+	SVMA_FIELD_STRUCTURE = 21,	/* the kernel's own red-black tree has another shape; see SVMA_IOC_STRUCTURE.
+					   Of a VMA: the kernel's maple tree has it under other addresses */
 	SVMA_FIELD_CHAIN = 22,		/* of a VMA: other anon_vmas, or another order; values: lengths or positions */
 	SVMA_FIELD_ANON_ROOT = 23,	/* of an anon_vma in the chain; values: positions in the chain */
 	SVMA_FIELD_ANON_PARENT = 24,	/* likewise */
@@ -705,6 +709,159 @@ struct svma_sharers {
 	__u64 buffer;		/* struct svma_sharer[capacity] */
 };
 
+/* What an entry of a page table is. */
+enum svma_entry_kind {
+	SVMA_ENTRY_NONE = 0,	/* empty */
+	SVMA_ENTRY_TABLE = 1,	/* leads to a table of the next level */
+	SVMA_ENTRY_PAGE = 2,	/* maps memory, also where PROT_NONE or NUMA hinting keeps the processor away */
+	SVMA_ENTRY_ZERO = 3,	/* maps the zero page, or the huge one */
+	SVMA_ENTRY_SPECIAL = 4,	/* maps a frame whose struct page, if any, does not count: PFN mappings */
+	SVMA_ENTRY_SWAP = 5,
+	SVMA_ENTRY_MIGRATION = 6,
+	SVMA_ENTRY_HWPOISON = 7,
+	SVMA_ENTRY_DEVICE = 8,	/* memory of a device */
+	SVMA_ENTRY_MARKER = 9,	/* no page: userfaultfd-wp, poisoned or guard */
+	SVMA_ENTRY_BAD = 10,	/* nothing that the kernel writes there */
+};
+
+/* Flags of an entry. WRITE, EXEC and USER of an answer about a page are what all levels together allow. */
+#define SVMA_PTE_WRITE 1u
+#define SVMA_PTE_EXEC 2u	/* not NX */
+#define SVMA_PTE_USER 4u
+#define SVMA_PTE_ACCESSED 8u
+#define SVMA_PTE_DIRTY 16u
+#define SVMA_PTE_SOFT_DIRTY 32u	/* also of swapped entries; likewise the next */
+#define SVMA_PTE_UFFD_WP 64u
+#define SVMA_PTE_PROTNONE 128u	/* PAGE that the processor may not touch */
+#define SVMA_PTE_GLOBAL 256u
+#define SVMA_PTE_WRITE_THROUGH 512u
+#define SVMA_PTE_NO_CACHE 1024u
+#define SVMA_PTE_PAT 2048u
+#define SVMA_PTE_EXCLUSIVE 4096u	/* SWAP: nobody else has it */
+/* Of the page behind a PAGE; none of the three: it is not known, or of no such kind. */
+#define SVMA_PTE_ANON 0x10000u
+#define SVMA_PTE_FILE 0x20000u	/* the page cache's, shmem included */
+#define SVMA_PTE_SHMEM 0x40000u	/* with SVMA_PTE_FILE: counted as MM_SHMEMPAGES */
+#define SVMA_PTE_PKEY_SHIFT 24	/* four bits: protection key */
+
+/* Bits of a MARKER: what it marks. */
+#define SVMA_MARKER_UFFD_WP 1u
+#define SVMA_MARKER_POISONED 2u	/* also what could not be swapped in */
+#define SVMA_MARKER_GUARD 4u
+
+#define SVMA_TABLE_LEVELS 5
+
+/* One entry on the way down to an address. */
+struct svma_walk_level {
+	__u64 table;		/* physical address of the table, bytes */
+	__u64 entry;		/* raw */
+	__u64 target;		/* a frame's number, of SWAP the offset in its area, of MARKER its bits; else 0 */
+	__u32 level;		/* 5 pgd, 4 p4d (or pgd with four levels), 3 pud, 2 pmd, 1 pte */
+	__u32 index;		/* in the table */
+	__u32 kind;		/* enum svma_entry_kind */
+	__u32 flags;		/* SVMA_PTE_, of this entry alone */
+	__u32 swap_type;	/* of what is not present: the kernel's number for the kind, or of the swap area */
+	__u32 reserved;
+};
+
+/*
+ * SVMA_IOC_WALK - the page tables of a tracked mm, from the root down to an address, as they are; where there is no
+ * VMA, and not SVMA_FEATURE_HOLES, the root's entry alone. -ENOENT: not tracked;
+ * -ESRCH: the process has ended; -EBUSY: it never let go of its mmap_lock.
+ */
+struct svma_walk {
+	__u32 size;
+	__u32 flags;		/* 0 */
+	__u64 mm_id;		/* in: or by pid; out */
+	__s32 pid;
+	__u32 health;		/* out: enum svma_health */
+	__u64 addr;		/* in: any byte below the end of user space; -EINVAL */
+	__u64 seq;		/* out */
+	__u32 table_levels;	/* out: 4 or 5 */
+	__u32 count;		/* out: how many of level[] are filled in, the root's first */
+	__u32 allowed;		/* out: SVMA_PTE_WRITE, EXEC and USER that all levels together allow; 0: no page */
+	__u32 page_shift;	/* out: of the last entry, which maps or could map 1 << page_shift bytes */
+	__u64 vma_start;	/* out: the live VMA that contains addr; SVMA_NONE: there is none */
+	__u64 vma_end;
+	__u64 vma_flags;	/* vm_flags */
+	struct svma_walk_level level[SVMA_TABLE_LEVELS];	/* out */
+};
+
+/*
+ * Neighbouring entries of one kind, with the same flags and size, whose targets follow each other; those of ZERO,
+ * MARKER and BAD have the same target.
+ */
+struct svma_page_run {
+	__u64 start;		/* bytes */
+	__u64 target;		/* of the first entry, as in svma_walk_level; frames are of 4 KiB */
+	__u32 count;		/* entries */
+	__u32 flags;		/* SVMA_PTE_, the permissions of all levels together */
+	__u16 swap_type;
+	__u8 kind;		/* enum svma_entry_kind, neither NONE nor TABLE */
+	__u8 page_shift;	/* of one entry: 12, 21 or 30; of BAD also 39, 48 or 57 */
+	__u32 reserved;
+};
+
+/* svma_pages.flags */
+#define SVMA_PAGES_SUMS 1u	/* count what each VMA has instead: buffer is struct svma_page_sum[capacity] */
+
+/* What the page tables hold between the ends of a live VMA. All counts but tables are in pages of 4 KiB. */
+struct svma_page_sum {
+	__u64 start;
+	__u64 end;
+	__u64 vma_flags;	/* vm_flags */
+	__u64 present;		/* PAGE, of any size: anon + file, and what is neither */
+	__u64 anon;
+	__u64 file;		/* without shmem */
+	__u64 shmem;
+	__u64 zero;
+	__u64 special;
+	__u64 swap;
+	__u64 migration;
+	__u64 hwpoison;
+	__u64 device;
+	__u64 marker;
+	__u64 bad;
+	__u64 protnone;		/* of present */
+	__u64 writable;		/* of present, zero and special; likewise down to uffd_wp */
+	__u64 accessed;
+	__u64 dirty;
+	__u64 soft_dirty;
+	__u64 uffd_wp;
+	__u64 huge_2m;		/* of present and zero; likewise huge_1g */
+	__u64 huge_1g;
+	__u64 tables[SVMA_TABLE_LEVELS];	/* by level - 1: first met in this VMA or the hole below */
+};
+
+/*
+ * SVMA_IOC_PAGES - what the page tables of a tracked mm map in [start, end), by address.
+ *
+ * The target's mmap_lock is taken for reading, by trylock, for a part at a time, so a large range is not one moment:
+ * the caller compares seq, and what it reads twice. Runs of holes are told with SVMA_FEATURE_HOLES. A
+ * VMA that changed while it was summed up is told in pieces, each as long as it stayed.
+ * Errors as SVMA_IOC_WALK; -EINVAL: end is not above start.
+ */
+struct svma_pages {
+	__u32 size;
+	__u32 flags;
+	__u64 mm_id;		/* in: or by pid; out */
+	__s32 pid;
+	__u32 health;		/* out: enum svma_health */
+	__u64 start;		/* in; out: what to ask for next, end when all was told */
+	__u64 end;		/* in: exclusive, SVMA_NONE: all of user space; out: where that ends */
+	__u64 seq;		/* out: the shadow's at the last part */
+	__u32 capacity;
+	__u32 count;		/* out: records written */
+	__u32 parts;		/* out: how often the lock was taken */
+	__u32 moved;		/* out: VMAs that changed between two parts */
+	__u64 longest_ns;	/* out: for how long it was held at most */
+	__u64 entries;		/* out: of page tables, looked at */
+	/* In and out, by level - 1: tables begun below this are not counted again. 0 at first, then as it came back. */
+	__u64 below[SVMA_TABLE_LEVELS];
+	__u64 tables[SVMA_TABLE_LEVELS];	/* out, by level - 1: tables met in this call */
+	__u64 buffer;		/* struct svma_page_run or svma_page_sum[capacity] */
+};
+
 #define SVMA_IOC_MAGIC 0xB6
 #define SVMA_IOC_VERSION _IOWR(SVMA_IOC_MAGIC, 0, struct svma_version)
 #define SVMA_IOC_TRACK _IOWR(SVMA_IOC_MAGIC, 1, struct svma_track)
@@ -728,5 +885,7 @@ struct svma_sharers {
 #define SVMA_IOC_RMAP _IOWR(SVMA_IOC_MAGIC, 19, struct svma_rmap_stats)
 #define SVMA_IOC_CHAINS _IOWR(SVMA_IOC_MAGIC, 20, struct svma_chains)
 #define SVMA_IOC_SHARERS _IOWR(SVMA_IOC_MAGIC, 21, struct svma_sharers)
+#define SVMA_IOC_WALK _IOWR(SVMA_IOC_MAGIC, 22, struct svma_walk)
+#define SVMA_IOC_PAGES _IOWR(SVMA_IOC_MAGIC, 23, struct svma_pages)
 
 #endif /* _UAPI_SVMA_H */

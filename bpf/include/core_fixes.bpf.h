@@ -99,4 +99,85 @@ static __always_inline __u32 core_anon_vma_active(struct anon_vma *anon_vma)
 	return 0;
 }
 
+/*
+ * Flags of a struct page. In v7.3 they are a structure, memdesc_flags_t, of one word.
+ */
+struct page___flags_in_struct {
+	struct {
+		unsigned long f;
+	} flags;
+};
+
+static __always_inline long core_page_flags(__u64 page, void *out)
+{
+	struct page *plain = (struct page *)page;
+	struct page___flags_in_struct *wrapped = (struct page___flags_in_struct *)page;
+
+	if (bpf_core_field_exists(wrapped->flags.f))
+		return bpf_core_read(out, sizeof(long), &wrapped->flags.f);
+	return bpf_core_read(out, sizeof(long), &plain->flags);
+}
+
+static __always_inline __u64 core_page_mapping(__u64 page)
+{
+	return (__u64)BPF_CORE_READ((struct page *)page, mapping);
+}
+
+/* Its place in the file or anon_vma: index, in v7.3 __folio_index. */
+struct page___folio_index {
+	unsigned long __folio_index;
+};
+
+static __always_inline __u64 core_page_index(__u64 page)
+{
+	struct page *plain = (struct page *)page;
+	struct page___folio_index *renamed = (struct page___folio_index *)page;
+
+	if (bpf_core_field_exists(renamed->__folio_index))
+		return BPF_CORE_READ(renamed, __folio_index);
+	return BPF_CORE_READ(plain, index);
+}
+
+/*
+ * The first page of a compound page, of any other itself. A tail has bit 0 set in compound_head, which is the address of
+ * the head; v7.3 calls it compound_info, and has a mask for the tail's own address in there where
+ * CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP is set. A mask leaves out few low bits, so it is above all addresses of the array.
+ */
+struct page___compound_info {
+	unsigned long compound_info;
+};
+
+static __always_inline __u64 core_compound_head(__u64 page)
+{
+	struct page *plain = (struct page *)page;
+	struct page___compound_info *renamed = (struct page___compound_info *)page;
+	__u64 info;
+
+	if (bpf_core_field_exists(renamed->compound_info))
+		info = BPF_CORE_READ(renamed, compound_info);
+	else
+		info = BPF_CORE_READ(plain, compound_head);
+	if (!(info & 1))
+		return page;
+	return info >= 0xffffffff00000000ULL ? page & info & ~1ULL : info - 1;
+}
+
+/*
+ * In page->flags the node is in the highest bits and the zone below it (include/linux/page-flags-layout.h, v5.10 to v7.3,
+ * with SPARSEMEM_VMEMMAP). How many nodes there may be tells the size of a nodemask_t; up to 64 it does not: 0.
+ */
+static __always_inline __u32 core_node_bits(void)
+{
+	__u32 nodes = bpf_core_type_size(nodemask_t) * 8;
+
+	return nodes == 1024 ? 10 : nodes == 512 ? 9 : nodes == 256 ? 8 : nodes == 128 ? 7 : 0;
+}
+
+static __always_inline __u32 core_zone_bits(void)
+{
+	__u32 zones = bpf_core_enum_value(enum zone_type, __MAX_NR_ZONES);
+
+	return zones <= 1 ? 0 : zones <= 2 ? 1 : zones <= 4 ? 2 : 3;
+}
+
 #endif /* SVMA_CORE_FIXES_BPF_H */

@@ -44,6 +44,8 @@ void add_check(CLI::App& app, Invocation& invocation) {
                     "reverse mapping is compared by the module alone");
   command->add_flag("--structure", options->structure,
                     "Fail unless the kernel's own red-black tree was compared, node by node");
+  command->add_flag("--pages", options->pages,
+                    "Compare page tables, too, with what /proc says of each page");
   command->add_option("--json-file", *json_file, "Also write the report as JSON to this file");
   command->add_option("--journal", options->journal_file,
                       "Write the journals of all its address spaces as JSON to this file");

@@ -35,6 +35,10 @@ void add_why(CLI::App& app, Invocation& invocation);
 void add_stat(CLI::App& app, Invocation& invocation);
 void add_probes(CLI::App& app, Invocation& invocation);
 void add_rmap(CLI::App& app, Invocation& invocation);
+void add_walk(CLI::App& app, Invocation& invocation);
+void add_page(CLI::App& app, Invocation& invocation);
 void add_semantics(CLI::App& app, Invocation& invocation);
+void add_layout(CLI::App& app, Invocation& invocation);
+void add_picture(CLI::App& app, Invocation& invocation);
 
 }  // namespace svma

@@ -28,7 +28,7 @@ using std::chrono::milliseconds;
 class Check {
  public:
   explicit Check(const CheckOptions& options)
-      : options_(options), checker_(std::random_device()(), !options.no_stream) {}
+      : options_(options), checker_(std::random_device()(), !options.no_stream, options.pages) {}
 
   CheckReport run();
   std::vector<Journal> journals() { return checker_.journals(); }

@@ -23,6 +23,7 @@ struct CheckOptions {
   bool no_freeze = false;
   bool no_stream = false;
   bool structure = false;    // the kernel's own tree must have been compared
+  bool pages = false;        // compare page tables, too
   std::string journal_file;  // empty: none
 };
 

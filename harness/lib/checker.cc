@@ -44,9 +44,10 @@ bool is_news(const std::vector<Finding>& list, const Finding& finding) {
 
 }  // namespace
 
-Checker::Checker(uint64_t random_seed, bool stream)
+Checker::Checker(uint64_t random_seed, bool stream, bool pages)
     : sampler_(device_, live_, proc_, query_, random_seed),
       rmap_(device_, live_.cookie_factor(), stream) {
+  if (pages) pages_.emplace(device_, live_.cookie_factor());
   if (!stream) return;
   stream_ = AnswerStream::create(live_.cookie_factor(), stream_state_);
   if (!stream_) return;
@@ -95,13 +96,16 @@ void Checker::look_at(const svma_mm& mm, bool final_look) {
   if (!final_look && mm.seq == state.seen_seq) {
     if (faulted) look_at_rmap(state);
     renew_window(state);
+    pages_now_and_then(state, final_look);
     return;
   }
 
   // One that moved last time, too, is likely to move again: asking once tells.
   const int tries = state.moved_in_a_row == 0 ? kTriesPerMoment : 1;
   for (int i = 0; i < tries; ++i) {
-    if (sample_once(state, final_look) != Outcome::kMoved) return;
+    const Outcome outcome = sample_once(state, final_look);
+    if (outcome == Outcome::kCompared) pages_now_and_then(state, final_look);
+    if (outcome != Outcome::kMoved) return;
   }
   if (++state.moved_in_a_row >= kMovedUntilFreeze) look_while_frozen(state);
 }
@@ -147,6 +151,34 @@ void Checker::look_at_rmap(State& state) {
   state.summary.tally.add_moved(sample.moved);
   for (const Difference& difference : sample.comparison.differences)
     keep_finding(state, state.seen_seq, difference);
+}
+
+// A look takes its time, so there are pauses: a quarter of the time is spent on them at most. When
+// much of what was looked at moved, the family is stopped for the next look; when all did, at once.
+void Checker::pages_now_and_then(State& state, bool final_look) {
+  if (!pages_ || (!final_look && Clock::now() < state.next_pages)) return;
+  const auto begin = Clock::now();
+  bool compared = false;
+  if (!state.pages_moved || freezer_ == nullptr)
+    compared = look_at_pages(state, final_look, /*still=*/false);
+  if (!compared && freezer_ != nullptr) {
+    const auto frozen = freeze();
+    look_at_pages(state, final_look, frozen != nullptr);
+  }
+  state.next_pages = Clock::now() + 3 * (Clock::now() - begin);
+}
+
+// RETURNS: whether anything was compared.
+bool Checker::look_at_pages(State& state, bool whole, bool still) {
+  const ProcessSummary& process = state.summary;
+  const PageCheck::Sample sample =
+      pages_->look(process.mm_id, process.pid, whole, still, [this] { return freeze(); });
+  state.pages_moved = sample.all_moved || sample.moved > sample.comparison.compared / 16;
+  state.summary.tally.add(sample.comparison);
+  state.summary.tally.add_moved(sample.moved);
+  for (const Difference& difference : sample.comparison.differences)
+    keep_finding(state, state.seen_seq, difference);
+  return !sample.all_moved;
 }
 
 Finding Checker::finding_of(const State& state, uint64_t seq, const Difference& difference) {
@@ -213,17 +245,23 @@ std::vector<Journal> Checker::journals() {
   return all;
 }
 
+std::unique_ptr<Freezer::Frozen> Checker::freeze() {
+  if (freezer_ == nullptr) return nullptr;
+  auto frozen = freezer_->freeze(kFreezeLimit);
+  if (frozen) ++freezes_;
+  return frozen;
+}
+
 void Checker::look_while_frozen(State& state) {
   state.moved_in_a_row = 0;
-  if (freezer_ == nullptr) return;
-  const auto frozen = freezer_->freeze(kFreezeLimit);
+  const auto frozen = freeze();
   if (!frozen) return;
-  ++freezes_;
   // The whole family stands still, so all of it is compared.
   for (const svma_mm& mm : device_.list_mine()) {
     const auto other = states_.find(mm.mm_id);
     if (other == states_.end() || mm.pid <= 0 || mm.health != SVMA_CLEAN) continue;
     if (mm.seq != other->second.seen_seq) sample_once(other->second, false);
+    if (pages_) look_at_pages(other->second, false, /*still=*/true);
   }
 }
 
@@ -242,6 +280,7 @@ void Checker::forget_ended(const std::vector<svma_mm>& mms) {
   }
   live_.retain(pids);
   rmap_.retain(pids);
+  if (pages_) pages_->retain(ids);
 }
 
 // --- single answers
@@ -387,6 +426,11 @@ void Checker::finish(CheckReport& report) {
   report.rmap_events_state = rmap_.events_state();
   report.rmap_events = rmap_.events();
   report.rmap_events_lost = rmap_.lost();
+  if (pages_) {
+    report.pages = pages_->tally();
+    report.pages->walks_state = pages_->walks_state();
+    report.pages->scan_state = pages_->scan_state();
+  }
   report.divergences = findings_;
   collect_reports();
   for (const Finding& finding : reports_) {

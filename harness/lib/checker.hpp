@@ -16,6 +16,7 @@
 #include "lib/oracle_bpf.hpp"
 #include "lib/oracle_proc.hpp"
 #include "lib/oracle_query.hpp"
+#include "lib/page_check.hpp"
 #include "lib/rmap_check.hpp"
 #include "lib/sampler.hpp"
 #include "lib/tally.hpp"
@@ -25,7 +26,8 @@ namespace svma {
 class Checker {
  public:
   // `stream`: also compare the live kernel's answers to single questions, and its reverse mapping.
-  Checker(uint64_t random_seed, bool stream);
+  // `pages`: also its page tables.
+  Checker(uint64_t random_seed, bool stream, bool pages);
 
   Device& device() { return device_; }
 
@@ -49,6 +51,8 @@ class Checker {
   void finish(CheckReport& report);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct State {
     ProcessSummary summary;
     uint64_t equal_seq = 0;  // last moment found equal
@@ -60,16 +64,22 @@ class Checker {
     uint64_t journal_from = 1;
     uint64_t live_cookie = 0;  // of the last sample that counted
     uint64_t facts = 0;        // first faults among them: they change chains, but not the layout
-    uint64_t reported = 0;     // what the module had found in it when reports were last collected
+    Clock::time_point next_pages;  // not before then its page tables are looked at again
+    bool pages_moved = false;      // when they were looked at last
+    uint64_t reported = 0;  // what the module had found in it when reports were last collected
   };
 
   void look_at(const svma_mm& mm, bool final_look);
   Outcome sample_once(State& state, bool final_look);
   void keep_differences(State& state, const Sample& sample);
   void look_at_rmap(State& state);
+  bool look_at_pages(State& state, bool whole, bool still);
+  void pages_now_and_then(State& state, bool final_look);
   static Finding finding_of(const State& state, uint64_t seq, const Difference& difference);
   void keep_finding(const State& state, uint64_t seq, const Difference& difference);
   void collect_reports();
+  // Stops the family for as long as that lives. RETURNS: null when it can't be.
+  std::unique_ptr<Freezer::Frozen> freeze();
   void look_while_frozen(State& state);
   void forget_ended(const std::vector<svma_mm>& mms);
 
@@ -91,6 +101,7 @@ class Checker {
   OracleQuery query_;
   Sampler sampler_;
   RmapCheck rmap_;
+  std::optional<PageCheck> pages_;
   Freezer* freezer_ = nullptr;
   std::map<uint64_t, State> states_;  // by mm_id, ended ones included
   std::vector<Finding> findings_;

@@ -380,6 +380,71 @@ std::vector<svma_probe> Device::probes() {
   return probes;
 }
 
+std::optional<svma_walk> Device::walk(pid_t pid, uint64_t address) {
+  auto question = sized<svma_walk>();
+  question.pid = pid;
+  question.addr = address;
+  switch (int error = call(SVMA_IOC_WALK, &question)) {
+    case 0:
+      return question;
+    case ENOENT:
+    case ESRCH:
+      return std::nullopt;
+    case EINVAL:
+      throw Error("{:x} is no address of user space", address);
+    default:
+      throw Error("{}: walk: {}", SVMA_DEVICE, errno_text(error));
+  }
+}
+
+template <typename Record>
+std::optional<PageTables> Device::read_pages(svma_pages question,
+                                             std::vector<Record> PageTables::*kind) {
+  constexpr uint32_t kPart = 4096;
+  PageTables result;
+  std::vector<Record>& records = result.*kind;
+  do {
+    const size_t filled = records.size();
+    records.resize(filled + kPart);
+    question.capacity = kPart;
+    question.buffer = address_of(records.data() + filled);
+    const int error = call(SVMA_IOC_PAGES, &question);
+    if (error == ENOENT || error == ESRCH || error == EBUSY) return std::nullopt;
+    if (error) throw Error("{}: pages: {}", SVMA_DEVICE, errno_text(error));
+    records.resize(filled + question.count);
+    result.parts += question.parts;
+    result.moved += question.moved;
+    result.entries += question.entries;
+    result.longest_ns = std::max<uint64_t>(result.longest_ns, question.longest_ns);
+    for (size_t i = 0; i < result.tables.size(); i++) result.tables[i] += question.tables[i];
+  } while (question.start < question.end);
+  result.mm_id = question.mm_id;
+  result.seq = question.seq;
+  result.health = question.health;
+  return result;
+}
+
+namespace {
+
+svma_pages pages_question(uint32_t flags, uint64_t mm_id, uint64_t start, uint64_t end) {
+  auto question = sized<svma_pages>();
+  question.flags = flags;
+  question.mm_id = mm_id;
+  question.start = start;
+  question.end = end;
+  return question;
+}
+
+}  // namespace
+
+std::optional<PageTables> Device::page_runs(uint64_t mm_id, uint64_t start, uint64_t end) {
+  return read_pages(pages_question(0, mm_id, start, end), &PageTables::runs);
+}
+
+std::optional<PageTables> Device::page_sums(uint64_t mm_id, uint64_t start, uint64_t end) {
+  return read_pages(pages_question(SVMA_PAGES_SUMS, mm_id, start, end), &PageTables::sums);
+}
+
 DivergenceReports Device::divergences(uint32_t capacity) {
   DivergenceReports result;
   result.reports.resize(capacity);

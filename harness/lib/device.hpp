@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +50,21 @@ struct Sharers {
   bool abroad = false;  // there may be others, who are not tracked
 };
 
+// What page tables hold in a range: SVMA_IOC_PAGES, put together from as many calls as it takes. A
+// large range is not one moment.
+struct PageTables {
+  std::vector<svma_page_run> runs;  // of page_runs()
+  std::vector<svma_page_sum> sums;  // of page_sums(), one for each VMA; moved ones in pieces
+  uint64_t mm_id = 0;
+  uint64_t seq = 0;  // of the shadow, at the last part
+  uint32_t health = SVMA_GONE;
+  uint64_t parts = 0;                                // how often the mmap_lock was taken
+  uint64_t moved = 0;                                // VMAs that changed between two of them
+  uint64_t longest_ns = 0;                           // for which it was held
+  uint64_t entries = 0;                              // looked at
+  std::array<uint64_t, SVMA_TABLE_LEVELS> tables{};  // by level - 1, each once
+};
+
 Vma to_vma(const svma_vma& record);
 Totals to_totals(const svma_totals& totals);
 
@@ -60,6 +76,8 @@ class Device : public ShadowSource {
 
   int fd() const { return fd_.get(); }
   const svma_version& version() const { return version_; }
+  // Whether page tables are looked at where there is no VMA.
+  bool sees_holes() const { return version_.features & SVMA_FEATURE_HOLES; }
 
   // Starts to track; RETURNS: false when somebody tracks the process already.
   bool track(pid_t pid, uint32_t flags);
@@ -108,6 +126,13 @@ class Device : public ShadowSource {
   // Who may map the page at `address`; of page `page` of the file `dev`:`ino`.
   Sharers sharers(pid_t pid, uint64_t address);
   Sharers sharers_of_file(uint32_t dev, uint64_t ino, uint64_t page);
+  // The page tables down to `address`; nullopt: not tracked, or it ends just now. Throws when the
+  // address is not one of user space.
+  std::optional<svma_walk> walk(pid_t pid, uint64_t address);
+  // What is mapped in [start, end), entry by entry or VMA by VMA; end SVMA_NONE: to the end of user
+  // space. nullopt: not tracked, it ends just now, or never let go of its mmap_lock.
+  std::optional<PageTables> page_runs(uint64_t mm_id, uint64_t start, uint64_t end);
+  std::optional<PageTables> page_sums(uint64_t mm_id, uint64_t start, uint64_t end);
   DivergenceReports divergences(uint32_t capacity);
 
   // All about report number `index` of divergences(); nullopt past the last one.
@@ -135,6 +160,9 @@ class Device : public ShadowSource {
   // two parts.
   bool read_parts(svma_snapshot& question, std::vector<svma_vma>& vmas);
   Sharers read_sharers(svma_sharers question);
+  // Asks until all of the range is told.
+  template <typename Record>
+  std::optional<PageTables> read_pages(svma_pages question, std::vector<Record> PageTables::*kind);
   std::vector<svma_mm> list(uint32_t flags);
 
   Fd fd_;

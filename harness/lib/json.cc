@@ -157,6 +157,33 @@ Json oracles_of(const CheckReport& report) {
   return {{"procmap_query", query}};
 }
 
+Json to_json(const PageCounts& counts) {
+  return {{"compared", counts.compared},
+          {"equal", counts.equal},
+          {"divergent", counts.divergent},
+          {"moved", counts.moved}};
+}
+
+// pages_compared and so on are of single pages; pages_divergent is of all that --pages looks at.
+void add_pages(const PageTally& tally, Json& json) {
+  json["pages_compared"] = tally.pages.compared;
+  json["pages_equal"] = tally.pages.equal;
+  json["pages_moved"] = tally.pages.moved;
+  json["pages_divergent"] = tally.divergent();
+  Json walks = {{"state", tally.walks_state}}, scan = {{"state", tally.scan_state}};
+  walks.update(to_json(tally.walks));
+  scan.update(to_json(tally.scan));
+  json["page_tables"] = {{"pages", to_json(tally.pages)},
+                         {"vmas", to_json(tally.vmas)},
+                         {"entries", to_json(tally.entries)},
+                         {"tables", to_json(tally.tables)},
+                         {"counters", to_json(tally.counters)},
+                         {"bpf", walks},
+                         {"pagemap_scan", scan},
+                         {"looks", tally.looks},
+                         {"moved_looks", tally.moved_looks}};
+}
+
 Json rmap_of(const CheckReport& report) {
   const RmapTally& oracle = report.rmap_oracle;
   const RmapTally& events = report.rmap_events;
@@ -240,6 +267,7 @@ Json to_json(const CheckReport& report, int exit_code, const std::string& why) {
   json["rmap_cut"] = report.rmap ? report.rmap->cut : 0;
   json["rmap_unsure"] = report.rmap ? report.rmap->unsure : 0;
   json["rmap"] = rmap_of(report);
+  if (report.pages) add_pages(*report.pages, json);
   json["verdict"] = word_for(exit_code);
   json["exit_code"] = exit_code;
   json["why"] = why.empty() ? Json() : Json(why);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <span>
 
 #include "uapi/svma.h"
@@ -79,6 +80,50 @@ std::string tree_kind_name(uint32_t kind) {
     default:
       return "tree " + std::to_string(kind);
   }
+}
+
+std::string entry_kind_name(uint32_t kind) {
+  static constexpr const char* kNames[] = {"none",    "table",  "page",      "zero page",
+                                           "special", "swap",   "migration", "hwpoison",
+                                           "device",  "marker", "bad"};
+  return kind < std::size(kNames) ? kNames[kind] : fmt::format("kind {}", kind);
+}
+
+std::string level_name(uint32_t level, bool root) {
+  static constexpr const char* kNames[] = {"?", "pte", "pmd", "pud", "p4d", "pgd"};
+  if (root) return "pgd";
+  return level < std::size(kNames) ? kNames[level] : fmt::format("level {}", level);
+}
+
+namespace {
+
+struct FlagName {
+  uint32_t flag;
+  const char* name;
+};
+
+constexpr FlagName kFlagNames[] = {
+    {SVMA_PTE_WRITE, "write"},         {SVMA_PTE_EXEC, "exec"},
+    {SVMA_PTE_USER, "user"},           {SVMA_PTE_ACCESSED, "accessed"},
+    {SVMA_PTE_DIRTY, "dirty"},         {SVMA_PTE_SOFT_DIRTY, "soft-dirty"},
+    {SVMA_PTE_UFFD_WP, "uffd-wp"},     {SVMA_PTE_PROTNONE, "prot-none"},
+    {SVMA_PTE_GLOBAL, "global"},       {SVMA_PTE_WRITE_THROUGH, "write-through"},
+    {SVMA_PTE_NO_CACHE, "no-cache"},   {SVMA_PTE_PAT, "pat"},
+    {SVMA_PTE_EXCLUSIVE, "exclusive"}, {SVMA_PTE_ANON, "anon"},
+    {SVMA_PTE_FILE, "file"},           {SVMA_PTE_SHMEM, "shmem"},
+};
+
+}  // namespace
+
+std::vector<std::string> pte_flag_names(uint32_t flags) {
+  std::vector<std::string> names;
+  for (const FlagName& known : kFlagNames) {
+    if (flags & known.flag) names.push_back(known.name);
+  }
+  if (const uint32_t key = flags >> SVMA_PTE_PKEY_SHIFT & 15) {
+    names.push_back(fmt::format("pkey={}", key));
+  }
+  return names;
 }
 
 }  // namespace svma

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace svma {
 
@@ -21,5 +22,10 @@ std::string health_name(uint32_t health);
 
 // "maple" for SVMA_TREE_MAPLE.
 std::string tree_kind_name(uint32_t kind);
+std::string entry_kind_name(uint32_t kind);
+// Of a table's level: "pte", "pmd" ...; the highest one in use is the pgd, the root.
+std::string level_name(uint32_t level, bool root);
+// The SVMA_PTE_ bits that are set, as words.
+std::vector<std::string> pte_flag_names(uint32_t flags);
 
 }  // namespace svma

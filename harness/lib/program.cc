@@ -26,6 +26,13 @@ sigset_t our_signals() {
   return set;
 }
 
+// What processes send to each other for purposes of their own, and what would end us.
+std::vector<int> signals_of_orphans() {
+  std::vector<int> signals{SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO, SIGPWR};
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; signal++) signals.push_back(signal);
+  return signals;
+}
+
 std::array<Fd, 2> make_pipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) throw Error("cannot make a pipe: {}", errno_text(errno));
@@ -60,6 +67,13 @@ std::optional<signalfd_siginfo> Signals::next() {
 Program::Program(std::vector<std::string> command)
     : command_(std::move(command)), own_group_(!isatty(STDIN_FILENO)) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  struct sigaction ignore = {};
+  ignore.sa_handler = SIG_IGN;
+  for (int signal : signals_of_orphans()) {
+    struct sigaction old;
+    sigaction(signal, &ignore, &old);
+    old_actions_.emplace_back(signal, old);
+  }
   auto [gate_read, gate_write] = make_pipe();
   auto [error_read, error_write] = make_pipe();
   pid_ = fork();
@@ -77,6 +91,7 @@ void Program::become_program(int gate, int error_pipe) {
   if (own_group_) setpgid(0, 0);
   sigset_t set = our_signals();
   sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  for (const auto& [signal, action] : old_actions_) sigaction(signal, &action, nullptr);
   std::vector<char*> arguments;
   for (std::string& argument : command_) arguments.push_back(argument.data());
   arguments.push_back(nullptr);

@@ -2,11 +2,13 @@
 // The program that `svma check -- CMD` runs, and the signals that concern it.
 #pragma once
 
+#include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/types.h>
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/fd.hpp"
@@ -39,6 +41,10 @@ class Signals {
 
 // A child process that waits at a gate before it becomes the program.
 //
+// Its orphans are ours from then on, so what they send to their parent reaches us. As init would,
+// we ignore it, but for the signals with which a person ends us; the program starts with what was
+// there before.
+//
 // It gets a process group of its own unless stdin is a terminal: there it must stay in the
 // terminal's foreground group, where it gets Ctrl-C and Ctrl-Z itself.
 class Program {
@@ -63,11 +69,14 @@ class Program {
  private:
   [[noreturn]] void become_program(int gate, int error_pipe);
 
+  using OldActions = std::vector<std::pair<int, struct sigaction>>;
+
   std::vector<std::string> command_;
   bool own_group_;
   pid_t pid_ = -1;
   Fd gate_;        // one byte opens it; end-of-file makes the child give up
   Fd exec_error_;  // errno of a failed exec; end-of-file: the program runs
+  OldActions old_actions_;
   std::optional<ExitStatus> status_;
 };
 

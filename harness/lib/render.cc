@@ -135,6 +135,35 @@ std::string rmap_text(const CheckReport& report) {
                      events.moved, report.rmap_events_lost);
 }
 
+std::string page_counts_text(std::string_view name, const PageCounts& counts) {
+  return fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", name, counts.compared, counts.equal,
+                     counts.divergent, counts.moved);
+}
+
+// Of what may not be there.
+std::string oracle_counts_text(std::string_view name, std::string_view state,
+                               const PageCounts& counts) {
+  if (state == "on") return page_counts_text(name, counts);
+  return fmt::format("  {:<20}{}\n", name, state);
+}
+
+std::string pages_text(const CheckReport& report) {
+  if (!report.pages) return "";
+  const PageTally& tally = *report.pages;
+  return fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}\n", "page tables", "compared", "equal",
+                     "divergent", "moved") +
+         page_counts_text("pages", tally.pages) + page_counts_text("VMAs", tally.vmas) +
+         page_counts_text("entries", tally.entries) + page_counts_text("holes", tally.tables) +
+         page_counts_text("counters", tally.counters) +
+         oracle_counts_text("BPF walks", tally.walks_state, tally.walks) +
+         oracle_counts_text("PAGEMAP_SCAN", tally.scan_state, tally.scan) +
+         fmt::format(
+             "  page tables: pages_compared={} pages_equal={} pages_moved={} pages_divergent={} "
+             "looks={} moved_looks={}\n",
+             tally.pages.compared, tally.pages.equal, tally.pages.moved, tally.divergent(),
+             tally.looks, tally.moved_looks);
+}
+
 std::string processes_table(const CheckReport& report) {
   if (report.processes.empty()) return "";
   std::string text = fmt::format("  {:>7} {:<16}{:>7}{:>12}{:>12}{:>10}{:>10}\n", "pid", "program",
@@ -234,7 +263,7 @@ std::string report_text(const CheckReport& report) {
   if (verdict.divergent > report.divergences.size())
     text += fmt::format("and {} more divergences\n", verdict.divergent - report.divergences.size());
   text += processes_table(report) + operations_table(report.module.counts) +
-          questions_table(report) + structure_text(report) + rmap_text(report);
+          questions_table(report) + structure_text(report) + rmap_text(report) + pages_text(report);
   text += fmt::format(
       "  {} samples against {}{}, {} moved, {} freezes, {:.1f} s; inside the module {} compared\n",
       report.harness.samples, report.road,

@@ -103,6 +103,22 @@ void RmapTally::add(const Comparison& comparison) {
   divergent += comparison.divergent;
 }
 
+void PageCounts::add(const Comparison& comparison) {
+  compared += comparison.compared;
+  equal += comparison.equal;
+  divergent += comparison.divergent;
+}
+
+uint64_t PageTally::divergent() const {
+  return pages.divergent + vmas.divergent + entries.divergent + tables.divergent +
+         counters.divergent + walks.divergent + scan.divergent;
+}
+
+uint64_t PageTally::moved() const {
+  return pages.moved + vmas.moved + entries.moved + tables.moved + counters.moved + walks.moved +
+         scan.moved;
+}
+
 RmapVerdict rmap_verdict_of(const CheckReport& report) {
   RmapVerdict verdict{report.rmap_oracle.compared + report.rmap_events.compared,
                       report.rmap_oracle.equal + report.rmap_events.equal};
@@ -146,6 +162,20 @@ int exit_code_of(const CheckReport& report, std::string& why) {
     why = report.structure && report.structure->has_tree
               ? "--structure: no tree was compared; check a longer run"
               : "--structure: this kernel keeps its VMAs in no red-black tree; v6.0 was the last";
+    return kExitCouldNotCheck;
+  }
+  if (report.pages && report.pages->pages.compared == 0) {
+    why = report.pages->looks == 0
+              ? "--pages: no page was compared: the process ended too early; check a longer run"
+              : "--pages: no page was compared: all moved while they were read; check a longer run";
+    return kExitCouldNotCheck;
+  }
+  if (report.pages && report.pages->walks_state == "on" && report.pages->walks.compared == 0) {
+    why = "--pages: BPF walked to no address that stayed as it was; check a longer run";
+    return kExitCouldNotCheck;
+  }
+  if (report.pages && report.pages->scan_state == "on" && report.pages->scan.compared == 0) {
+    why = "--pages: PAGEMAP_SCAN found no page that stayed as it was; check a longer run";
     return kExitCouldNotCheck;
   }
   if (verdict.missed) {

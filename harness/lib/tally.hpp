@@ -47,6 +47,35 @@ struct RmapTally {
   void add(const Comparison& comparison);
 };
 
+// Answers of one kind about page tables. They are part of a Tally, too. Invariants: compared ==
+// equal + divergent; what moved is not compared.
+struct PageCounts {
+  uint64_t compared = 0;
+  uint64_t equal = 0;
+  uint64_t divergent = 0;
+  uint64_t moved = 0;
+
+  void add(const Comparison& comparison);
+};
+
+// What `svma check --pages` compared.
+struct PageTally {
+  PageCounts pages;     // of 4 KiB, each with pagemap
+  PageCounts vmas;      // the sums of smaps
+  PageCounts entries;   // runs of entries, each with its VMA and kpageflags
+  PageCounts tables;    // ranges without a VMA, in which there may be no table
+  PageCounts counters;  // of /proc/PID/status
+  PageCounts walks;     // addresses to which BPF walked by itself, each with all its levels
+  std::string walks_state = "on";  // or why BPF does not
+  PageCounts scan;                 // pages again, each with PAGEMAP_SCAN
+  std::string scan_state = "on";   // or why there is none
+  uint64_t looks = 0;
+  uint64_t moved_looks = 0;  // that compared nothing
+
+  uint64_t divergent() const;
+  uint64_t moved() const;
+};
+
 // One tracked mm, as it was last seen.
 struct ProcessSummary {
   uint64_t mm_id = 0;
@@ -123,6 +152,7 @@ struct CheckReport {
   std::string rmap_events_state;  // "on", or why there are none
   RmapTally rmap_events;          // by events; contained in `harness`
   uint64_t rmap_events_lost = 0;
+  std::optional<PageTally> pages;         // --pages; contained in `harness`
   std::vector<Finding> divergences;       // the first ones
   std::vector<Finding> unmodelled;        // the module's reports of operations without a prediction
   std::vector<ProcessSummary> processes;  // the ones with most operations first

@@ -17,12 +17,14 @@ size_t index_of(std::span<const svma_vma> vmas, uint64_t start) {
   return at != vmas.end() && at->start == start ? at - vmas.begin() : kNoNode;
 }
 
-// What lies free directly below a VMA, as vma_compute_gap() of v6.0 counts it.
-uint64_t gap_below(const std::vector<TreeNode>& nodes, size_t index) {
+// What lies free directly below a VMA, as vma_compute_gap() of v6.0 counts it; or, where the guard
+// gap of a stack is no part of the tree's business (the semantics profile says so), all of it.
+uint64_t gap_below(const std::vector<TreeNode>& nodes, size_t index, bool whole_holes) {
   const svma_vma& vma = nodes[index].vma;
   uint64_t low = index ? nodes[index - 1].vma.end : 0;
   uint64_t high = vma.start;
-  if (vma.flags & kVmGrowsDown) high = high > kStackGuardGap ? high - kStackGuardGap : 0;
+  if (!whole_holes && (vma.flags & kVmGrowsDown))
+    high = high > kStackGuardGap ? high - kStackGuardGap : 0;
   return high > low ? high - low : 0;
 }
 
@@ -35,7 +37,7 @@ struct Subtree {
 
 class Checker {
  public:
-  explicit Checker(Tree& tree) : tree_(tree) {}
+  Checker(Tree& tree, bool whole_holes) : tree_(tree), whole_holes_(whole_holes) {}
 
   // Goes as deep as the tree is high. build_tree() has made sure that there are no cycles.
   Subtree check(size_t index, uint32_t depth) {
@@ -43,7 +45,8 @@ class Checker {
     const TreeNode& node = tree_.nodes[index];
     const Subtree left = check(node.left, depth + 1), right = check(node.right, depth + 1);
     const bool red = node.vma.bits & SVMA_VMA_RED;
-    const uint64_t gap = std::max({gap_below(tree_.nodes, index), left.gap, right.gap});
+    const uint64_t gap =
+        std::max({gap_below(tree_.nodes, index, whole_holes_), left.gap, right.gap});
     require(node.vma.depth == depth, index, "has a wrong depth");
     require(!red || !(is_red(node.left) || is_red(node.right)), index,
             "is red and has a red child");
@@ -62,6 +65,7 @@ class Checker {
   }
 
   Tree& tree_;
+  bool whole_holes_;
 };
 
 // Hangs each node under its parent. Children are on the side their address says, so order holds by
@@ -98,12 +102,10 @@ size_t reached(const Tree& tree) {
   return count;
 }
 
-}  // namespace
-
-Tree build_tree(std::span<const svma_vma> vmas) {
+Tree build_tree(std::span<const svma_vma> vmas, bool whole_holes) {
   Tree tree;
   for (const svma_vma& vma : vmas) tree.nodes.push_back({.vma = vma});
-  Checker checker(tree);
+  Checker checker(tree, whole_holes);
   link_nodes(tree, vmas, checker);
   if (tree.root == kNoNode) {
     if (!vmas.empty()) tree.faults.push_back("there is no root");
@@ -117,6 +119,16 @@ Tree build_tree(std::span<const svma_vma> vmas) {
   tree.height = whole.height;
   tree.black_height = whole.black_height;
   return tree;
+}
+
+}  // namespace
+
+// One way of counting gaps must hold for all nodes.
+Tree build_tree(std::span<const svma_vma> vmas) {
+  Tree tree = build_tree(vmas, false);
+  if (tree.faults.empty()) return tree;
+  Tree whole = build_tree(vmas, true);
+  return whole.faults.empty() ? whole : tree;
 }
 
 std::vector<FreeRange> free_ranges(const Layout& layout, uint64_t low, uint64_t high) {

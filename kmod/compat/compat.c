@@ -45,6 +45,7 @@ static int *max_map_count;
 static unsigned long *stack_guard_gap_bytes;
 static unsigned long *mmap_min_addr_bytes;
 static int *overcommit_memory;
+static unsigned long *huge_zero_frame;
 
 /* Variables that modules may read but not link against. */
 static const struct {
@@ -55,6 +56,7 @@ static const struct {
 	{ "stack_guard_gap", (void **)&stack_guard_gap_bytes },
 	{ "mmap_min_addr", (void **)&mmap_min_addr_bytes },
 	{ "sysctl_overcommit_memory", (void **)&overcommit_memory },
+	{ "huge_zero_pfn", (void **)&huge_zero_frame },
 };
 static unsigned long topdown_search; /* unless HAS_TOPDOWN_FLAG */
 
@@ -163,19 +165,53 @@ unsigned long svma_data_default_flags(void)
 }
 
 #if HAS_MAPLE_TREE
+unsigned int svma_live_next_vmas(struct mm_struct *mm, unsigned long addr, struct vm_area_struct **out,
+				 unsigned int most)
+{
+	MA_STATE(mas, &mm->mm_mt, addr, addr);
+	unsigned int count = 0;
+
+	rcu_read_lock();
+	while (count < most) {
+		out[count] = mas_find(&mas, ULONG_MAX);
+		/*
+		 * A fork that failed half-way marks the place before it gives up the child's lock; behind it are VMAs
+		 * of the parent (kernel/fork.c dup_mmap() since v6.8, d24062914837).
+		 */
+		if (!out[count] || xa_is_zero(out[count]))
+			break;
+		count++;
+	}
+	rcu_read_unlock();
+	return count;
+}
+
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr)
+{
+	struct vm_area_struct *vma;
+
+	return svma_live_next_vmas(mm, addr, &vma, 1) ? vma : NULL;
+}
+
+/* What is found ends above @addr whatever the tree says, so whoever goes on from its end gets on. */
+struct vm_area_struct *svma_live_placed_vma(struct mm_struct *mm, unsigned long addr, bool *misplaced)
 {
 	MA_STATE(mas, &mm->mm_mt, addr, addr);
 	struct vm_area_struct *vma;
 
+	*misplaced = false;
 	rcu_read_lock();
-	vma = mas_find(&mas, ULONG_MAX);
+	do {
+		vma = mas_find(&mas, ULONG_MAX);
+		if (!vma || xa_is_zero(vma)) {
+			vma = NULL;
+			break;
+		}
+		if (mas.index != vma->vm_start || mas.last != vma->vm_end - 1)
+			*misplaced = true;
+	} while (vma->vm_end <= addr);
 	rcu_read_unlock();
-	/*
-	 * A fork that failed half-way marks the place before it gives up the child's lock; behind it are VMAs of the
-	 * parent (kernel/fork.c dup_mmap() since v6.8, d24062914837).
-	 */
-	return xa_is_zero(vma) ? NULL : vma;
+	return vma;
 }
 #else
 /* Not find_vma(): that would change the vmacache of the task. */
@@ -197,6 +233,24 @@ struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long ad
 		node = node->rb_left;
 	}
 	return found;
+}
+
+/* A red-black tree has no addresses of its own. */
+struct vm_area_struct *svma_live_placed_vma(struct mm_struct *mm, unsigned long addr, bool *misplaced)
+{
+	*misplaced = false;
+	return svma_live_next_vma(mm, addr);
+}
+
+unsigned int svma_live_next_vmas(struct mm_struct *mm, unsigned long addr, struct vm_area_struct **out,
+				 unsigned int most)
+{
+	struct vm_area_struct *vma = svma_live_next_vma(mm, addr);
+	unsigned int count;
+
+	for (count = 0; vma && count < most; vma = vma->vm_next)
+		out[count++] = vma;
+	return count;
 }
 #endif
 
@@ -408,4 +462,9 @@ unsigned long svma_arg(struct pt_regs *regs, unsigned int n)
 		/* At the first instruction the return address is on top of the stack. */
 		return ((unsigned long *)regs->sp)[n - 5];
 	}
+}
+
+unsigned long svma_huge_zero_frame(void)
+{
+	return READ_ONCE(*huge_zero_frame);
 }

@@ -52,6 +52,24 @@ unsigned long svma_data_default_flags(void);
  */
 struct vm_area_struct *svma_live_next_vma(struct mm_struct *mm, unsigned long addr);
 
+/**
+ * svma_live_placed_vma - as svma_live_next_vma(), with a look at where the kernel's tree has it
+ * @misplaced: set when a maple tree has it under another range than its own, or one below @addr under @addr
+ *
+ * Context: as svma_live_next_vma().
+ */
+struct vm_area_struct *svma_live_placed_vma(struct mm_struct *mm, unsigned long addr, bool *misplaced);
+
+/**
+ * svma_live_next_vmas - the first VMAs that end above @addr
+ * @most: of them, not 0
+ * Return: how many were put into @out.
+ *
+ * Context: as svma_live_next_vma().
+ */
+unsigned int svma_live_next_vmas(struct mm_struct *mm, unsigned long addr, struct vm_area_struct **out,
+				 unsigned int most);
+
 /* Below this brk() does not go: with CONFIG_COMPAT_BRK that depends on the task. */
 unsigned long svma_lowest_brk(const struct mm_struct *mm);
 
@@ -108,6 +126,29 @@ bool svma_is_secretmem(const struct super_block *sb);
 
 /* Whether the VMA's driver is asked before it is split. */
 bool svma_asks_before_split(const struct vm_area_struct *vma);
+
+/* The first frame of the huge zero page, ~0 while there is none. */
+unsigned long svma_huge_zero_frame(void);
+
+/* In v7.3 the flags of a page are wrapped in a type of their own. */
+static inline unsigned long svma_page_flags(const struct page *page)
+{
+#if SVMA_ON(0, 0, 0, 1)
+	return READ_ONCE(page->flags.f);
+#else
+	return READ_ONCE(page->flags);
+#endif
+}
+
+/*
+ * Whether page tables are freed only after all who have interrupts off: x86 does so in v7.3. Before, native kernels
+ * free them once the TLBs of the processors that use the mm are flushed (native_tlb_remove_table() in v6.12
+ * arch/x86/kernel/paravirt.c), whatever CONFIG_MMU_GATHER_RCU_TABLE_FREE says.
+ */
+static inline bool svma_frees_tables_by_rcu(void)
+{
+	return SVMA_ON(false, false, false, true);
+}
 
 struct kretprobe *svma_kretprobe_of(struct kretprobe_instance *ri);
 

@@ -109,7 +109,7 @@ static int do_version(struct svma_session *session, struct svma_version *arg)
 	if (arg->reserved)
 		return -EINVAL;
 	arg->abi = SVMA_ABI_VERSION;
-	arg->features = 0;
+	arg->features = svma_frees_tables_by_rcu() ? SVMA_FEATURE_HOLES : 0;
 	strscpy(arg->module, SVMA_MODULE_VERSION, sizeof(arg->module));
 	strscpy(arg->kernel, init_utsname()->release, sizeof(arg->kernel));
 	session->agreed = same;
@@ -411,21 +411,6 @@ static int do_structure(struct svma_session *session, struct svma_structure *arg
 /* VMAs looked at under the lock of a shadow in one go. */
 #define SVMA_CHUNK_SHAPE 1024u
 
-/* The target is never made to wait for us. */
-static int read_lock_patiently(struct mm_struct *mm)
-{
-	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
-
-	while (!mmap_read_trylock(mm)) {
-		if (time_after(jiffies, end))
-			return -EBUSY;
-		if (signal_pending(current))
-			return -EINTR;
-		usleep_range(100, 1000);
-	}
-	return 0;
-}
-
 /* With the mmap_lock nothing changes the shadow's tree between two pieces but a resync, which is a new tree. */
 static int shadow_shape(struct svma_tracked *t, struct svma_tree_shape *out)
 {
@@ -493,6 +478,7 @@ static int do_shape(struct svma_session *session, struct svma_shape *arg)
 {
 	struct svma_tracked *t;
 	int err = -ESRCH;
+	u64 since;
 
 	if (arg->flags || !PAGE_ALIGNED(arg->length) || arg->length > TASK_SIZE_MAX)
 		return -EINVAL;
@@ -501,10 +487,10 @@ static int do_shape(struct svma_session *session, struct svma_shape *arg)
 		return -ENOENT;
 	arg->mm_id = t->id;
 	if (mmget_not_zero(t->mm)) {
-		err = read_lock_patiently(t->mm);
+		err = svma_live_read_lock(t->mm, &since);
 		if (!err) {
 			err = shape_locked(t, arg);
-			mmap_read_unlock(t->mm);
+			svma_live_read_unlock(t->mm, since);
 		}
 		mmput(t->mm);
 	}
@@ -619,6 +605,71 @@ static int do_sharers(struct svma_session *session, struct svma_sharers *arg)
 			err = -EFAULT;
 	}
 	kvfree(found);
+	return err;
+}
+
+static int do_walk(struct svma_session *session, struct svma_walk *arg)
+{
+	struct svma_core_way way = {};
+	struct svma_tracked *t;
+	int err;
+
+	if (arg->flags || arg->addr >= TASK_SIZE_MAX)
+		return -EINVAL;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t)
+		return -ENOENT;
+	err = svma_live_way(t->mm, arg->addr, &way, arg);
+	spin_lock(&t->lock);
+	arg->mm_id = t->id;
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	spin_unlock(&t->lock);
+	svma_tracked_put(t);
+	arg->count = way.count;
+	arg->allowed = way.allowed;
+	arg->page_shift = way.page_shift;
+	memcpy(arg->level, way.level, sizeof(arg->level));
+	return err;
+}
+
+/* Records that one call fills. */
+#define SVMA_CHUNK_RUNS 4096u
+#define SVMA_CHUNK_SUMS 512u
+
+static int do_pages(struct svma_session *session, struct svma_pages *arg)
+{
+	bool sums = arg->flags & SVMA_PAGES_SUMS;
+	size_t size = sums ? sizeof(struct svma_page_sum) : sizeof(struct svma_page_run);
+	u32 room = min(arg->capacity, sums ? SVMA_CHUNK_SUMS : SVMA_CHUNK_RUNS);
+	struct svma_tracked *t;
+	int err = -ENOMEM;
+	void *records;
+
+	if (arg->end == SVMA_NONE)
+		arg->end = TASK_SIZE_MAX;
+	if (arg->flags & ~SVMA_PAGES_SUMS || !arg->capacity || arg->start >= arg->end || arg->end > TASK_SIZE_MAX ||
+	    !PAGE_ALIGNED(arg->start) || !PAGE_ALIGNED(arg->end))
+		return -EINVAL;
+	t = get_by(arg->mm_id, arg->pid);
+	if (!t)
+		return -ENOENT;
+	records = kvcalloc(room, size, GFP_KERNEL);
+	if (!records)
+		goto out;
+	arg->parts = 0;
+	arg->longest_ns = 0;
+	err = svma_live_pages(t->mm, arg, records, room);
+	spin_lock(&t->lock);
+	arg->mm_id = t->id;
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	spin_unlock(&t->lock);
+	if (!err && copy_to_user(u64_to_user_ptr(arg->buffer), records, arg->count * size))
+		err = -EFAULT;
+	kvfree(records);
+out:
+	svma_tracked_put(t);
 	return err;
 }
 
@@ -867,6 +918,8 @@ union svma_argument {
 	struct svma_rmap_stats rmap;
 	struct svma_chains chains;
 	struct svma_sharers sharers;
+	struct svma_walk walk;
+	struct svma_pages pages;
 };
 
 static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
@@ -914,6 +967,10 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 		return do_chains(session, &arg->chains);
 	case _IOC_NR(SVMA_IOC_SHARERS):
 		return do_sharers(session, &arg->sharers);
+	case _IOC_NR(SVMA_IOC_WALK):
+		return do_walk(session, &arg->walk);
+	case _IOC_NR(SVMA_IOC_PAGES):
+		return do_pages(session, &arg->pages);
 	case _IOC_NR(SVMA_IOC_SEMANTIC):
 		return do_semantic(&arg->semantic);
 	default:
@@ -938,6 +995,8 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		[_IOC_NR(SVMA_IOC_RMAP)] = SVMA_IOC_RMAP,
 		[_IOC_NR(SVMA_IOC_CHAINS)] = SVMA_IOC_CHAINS,
 		[_IOC_NR(SVMA_IOC_SHARERS)] = SVMA_IOC_SHARERS,
+		[_IOC_NR(SVMA_IOC_WALK)] = SVMA_IOC_WALK,
+		[_IOC_NR(SVMA_IOC_PAGES)] = SVMA_IOC_PAGES,
 	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;

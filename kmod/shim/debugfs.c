@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/kernel/debug/svma: track, probes, stats, and per tracked process maps, tree, list, gaps, rmap, health,
- * journal, divergences. Addresses are those of user space; kernel objects appear hashed.
+ * /sys/kernel/debug/svma: track, probes, stats, and per tracked process maps, tree, list, gaps, rmap, pgtable,
+ * health, journal, divergences. Addresses are those of user space; kernel objects appear hashed.
  */
 #include "svma.h"
 
@@ -162,6 +162,35 @@ static int rmap_show(struct seq_file *m, void *v)
 	return 0;
 }
 
+/* What the page tables hold in the live VMAs of this range, in pages of 4 KiB. */
+static int pgtable_show(struct seq_file *m, void *v)
+{
+	struct walk *walk = v;
+	struct svma_pages part = {
+		.flags = SVMA_PAGES_SUMS,
+		.start = walk->node.vma.start,
+		.end = walk->node.vma.end,
+	};
+	struct svma_page_sum sum;
+	int err;
+
+	while (part.start < part.end) {
+		memset(&sum, 0, sizeof(sum));
+		err = svma_live_pages(walk->t->mm, &part, &sum, 1);
+		if (err)
+			return err == -ESRCH ? 0 : err;
+		if (!part.count)
+			continue;
+		seq_printf(m, "%llx-%llx present %llu anon %llu file %llu shmem %llu zero %llu special %llu swap %llu",
+			   sum.start, sum.end, sum.present, sum.anon, sum.file, sum.shmem, sum.zero, sum.special,
+			   sum.swap);
+		seq_printf(m, " other %llu accessed %llu dirty %llu huge %llu\n",
+			   sum.migration + sum.hwpoison + sum.device + sum.marker + sum.bad, sum.accessed, sum.dirty,
+			   sum.huge_2m + sum.huge_1g);
+	}
+	return 0;
+}
+
 #define WALK_FILE(name)                                                                                  \
 	static const struct seq_operations name##_ops = {                                                \
 		.start = walk_start, .next = walk_next, .stop = walk_stop, .show = name##_show           \
@@ -180,6 +209,7 @@ WALK_FILE(tree);
 WALK_FILE(list);
 WALK_FILE(gaps);
 WALK_FILE(rmap);
+WALK_FILE(pgtable);
 
 /* --- one page of text each ------------------------------------------------------------------------- */
 
@@ -382,6 +412,7 @@ static int stats_show(struct seq_file *m, void *unused)
 {
 	struct svma_counts all, sum;
 	struct svma_session *s;
+	u64 restarted, whole;
 
 	mutex_lock(&svma_admin);
 	all = svma_ended_counts;
@@ -389,17 +420,22 @@ static int stats_show(struct seq_file *m, void *unused)
 		svma_session_sum(s, &sum);
 		svma_counts_add(&all, &sum);
 	}
+	restarted = svma_loads_restarted;
+	whole = svma_whole_loads;
 	mutex_unlock(&svma_admin);
 	seq_printf(m, "tracked %d\ntracked_ever %llu\nmemory %lu\nmemory_cap %lu\n",
 		   atomic_read(&svma_nr_tracked), svma_tracked_ever, svma_memory_used(), svma_memory_cap());
-	seq_printf(m, "vmas %lu\npool_free %lu\npool_empty %lu\ncanary_failures %llu\n",
+	seq_printf(m, "vmas %lu\npool_free %lu\npool_empty %lu\npool_refused %lu\ncanary_failures %llu\n",
 		   svma_pool_used(&svma_vma_pool), svma_vma_pool.nr_free,
 		   svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty,
-		   (u64)atomic64_read(&svma_canary_failures));
+		   svma_pools_refused(), (u64)atomic64_read(&svma_canary_failures));
 	seq_printf(m, "anon_vmas %lu of %u bytes\nchain_links %lu of %u bytes\nfiles %lu of %u bytes\n",
 		   svma_pool_used(&svma_anon_vma_pool), svma_anon_vma_pool.size, svma_pool_used(&svma_avc_pool),
 		   svma_avc_pool.size, svma_pool_used(&svma_file_rmap_pool), svma_file_rmap_pool.size);
 	show_counts(m, &all);
+	seq_printf(m, "loads_restarted %llu\nwhole_loads %llu\n", restarted, whole);
+	svma_durations_show(m, "mmap_lock_held", &svma_mmap_lock_held);
+	svma_durations_show(m, "handled", &svma_handled);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -499,6 +535,7 @@ static void make_dir(struct svma_tracked *t)
 	debugfs_create_file("list", 0400, dir, t, &list_fops);
 	debugfs_create_file("gaps", 0400, dir, t, &gaps_fops);
 	debugfs_create_file("rmap", 0400, dir, t, &rmap_fops);
+	debugfs_create_file("pgtable", 0400, dir, t, &pgtable_fops);
 	debugfs_create_file("health", 0400, dir, t, &health_fops);
 	debugfs_create_file("journal", 0400, dir, t, &journal_fops);
 	debugfs_create_file("divergences", 0400, dir, t, &divergences_fops);

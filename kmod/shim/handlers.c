@@ -17,6 +17,7 @@
 
 #include "compat/args.h"
 
+#include <asm/msr.h>
 #include <linux/compat.h>
 #include <linux/ktime.h>
 #include <linux/mempolicy.h>
@@ -49,6 +50,28 @@ static bool is_tracked(const struct mm_struct *mm)
 	return yes;
 }
 
+/* All that a handler does about a tracked mm lies between these two. */
+static void begin_handling(struct svma_tracked *t)
+{
+	const u64 now = rdtsc();
+
+	spin_lock(&t->lock);
+	t->handled_since = now;
+}
+
+static void note_handled(u64 since)
+{
+	svma_duration_add(&svma_handled, svma_cycles_to_ns(rdtsc() - since));
+}
+
+static void end_handling(struct svma_tracked *t)
+{
+	const u64 since = t->handled_since;
+
+	spin_unlock(&t->lock);
+	note_handled(since);
+}
+
 /* --- the open operation ------------------------------------------------------------------------- */
 
 static void fill_rlimits(struct svma_rlimits *limits)
@@ -58,6 +81,14 @@ static void fill_rlimits(struct svma_rlimits *limits)
 	limits->data_max = rlimit_max(RLIMIT_DATA);
 	limits->stack = rlimit(RLIMIT_STACK);
 	limits->memlock = rlimit(RLIMIT_MEMLOCK);
+}
+
+/* Is @t's shadow to be trusted? Not when probes were switched off since it was loaded. tracked->lock held. */
+static bool in_step(struct svma_tracked *t)
+{
+	if (t->health == SVMA_CLEAN && t->switches != svma_switches())
+		svma_suspect(t);
+	return t->health == SVMA_CLEAN;
 }
 
 /* What the kernel asks besides a call's arguments and the layout; mmap_lock is held for writing. */
@@ -154,7 +185,7 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 {
 	struct svma_verdict verdict = {};
 
-	if (t->health != SVMA_CLEAN || t->forking)
+	if (!in_step(t) || t->forking)
 		return 0;
 	if (t->op_open) {
 		if (!ends_by_itself(t->op.kind))
@@ -166,7 +197,7 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 			t->op_open = false;
 		else
 			end_operation(t, 0);
-		if (t->health != SVMA_CLEAN)
+		if (!in_step(t))
 			return 0;
 	}
 	check_step(t, op);
@@ -196,7 +227,7 @@ static int open_at_entry(struct kretprobe_instance *ri, struct mm_struct *mm, st
 	t = svma_find_rcu(mm);
 	if (t) {
 		count_hit_ri(ri);
-		spin_lock(&t->lock);
+		begin_handling(t);
 		data->mm = mm;
 		/* Did a mapping that failed unmap what it was to replace? */
 		if (t->op_open && t->op.kind == SVMA_CORE_MMAP && op->kind == SVMA_CORE_MUNMAP)
@@ -206,7 +237,7 @@ static int open_at_entry(struct kretprobe_instance *ri, struct mm_struct *mm, st
 		    op->args[0] == t->op.args[4])
 			t->op.steps |= SVMA_STEP_UNDONE;
 		data->op_id = begin_operation(t, op);
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return data->op_id || data->outer_id ? 0 : 1;
@@ -220,10 +251,10 @@ static void note_mmap_step(u64 op_id, u32 step)
 	rcu_read_lock();
 	t = svma_find_rcu(current->mm);
 	if (t) {
-		spin_lock(&t->lock);
+		begin_handling(t);
 		if (t->op_open && t->op.kind == SVMA_CORE_MMAP && (!op_id || t->op_id == op_id))
 			t->op.steps |= step;
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 }
@@ -239,10 +270,10 @@ static int on_gather(struct kretprobe_instance *ri, struct pt_regs *regs)
 	t = current->mm ? svma_find_rcu(current->mm) : NULL;
 	if (t) {
 		count_hit_ri(ri);
-		spin_lock(&t->lock);
+		begin_handling(t);
 		if (t->op_open && t->op.kind == SVMA_CORE_MMAP)
 			data->outer_id = t->op_id;
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return !data->outer_id;
@@ -281,16 +312,16 @@ static int on_remove_vma(struct kprobe *kp, struct pt_regs *regs)
 	t = svma_find_rcu(mm);
 	if (t) {
 		count_hit(kp);
-		spin_lock(&t->lock);
+		begin_handling(t);
 		if (t->unmapping) {
-			if (t->health == SVMA_CLEAN && t->op_id == t->unmapping && !t->growing) {
+			if (in_step(t) && t->op_id == t->unmapping && !t->growing) {
 				svma_core_release(t->shadow, mm, false, true, &verdict);
 				svma_account_answers(t, &t->op, &verdict);
 			}
 			t->unmapping = 0;
 			t->seq++;
 		}
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -305,7 +336,7 @@ static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t) {
-		spin_lock(&t->lock);
+		begin_handling(t);
 		if (data->outer_id) {
 			if (t->op_open && t->op_id == data->outer_id)
 				t->op.steps |= (int)regs_return_value(regs) < 0 ? SVMA_STEP_UNMAP_FAILED :
@@ -316,7 +347,7 @@ static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 			if (t->op.kind != SVMA_CORE_MMAP && t->op.kind != SVMA_CORE_MREMAP_MOVE)
 				result = (int)result;
-			if (t->health == SVMA_CLEAN)
+			if (in_step(t))
 				end_operation(t, result);
 			t->op_open = false;
 			note_step_result(t, result);
@@ -325,12 +356,12 @@ static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 			t->unmapping = 0;
 			t->beside_unmap = t->growing;
 			t->seq++;
-			if (t->health == SVMA_CLEAN && t->op_id == data->op_id && !t->growing) {
+			if (in_step(t) && t->op_id == data->op_id && !t->growing) {
 				svma_core_release(t->shadow, data->mm, false, true, &verdict);
 				svma_account_answers(t, &t->op, &verdict);
 			}
 		}
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -354,7 +385,7 @@ static void copy_forked_layout(struct svma_tracked *child)
 		spin_lock(&parent->lock);
 		spin_lock_nested(&child->lock, SINGLE_DEPTH_NESTING);
 	}
-	if (parent->health != SVMA_CLEAN || svma_core_fork(child->shadow, parent->shadow)) {
+	if (!in_step(parent) || svma_core_fork(child->shadow, parent->shadow)) {
 		svma_suspect(child);
 		svma_core_rmap_abroad(parent->shadow);
 	}
@@ -366,7 +397,7 @@ static void copy_forked_layout(struct svma_tracked *child)
 	 * change the child before it returns. Counted only when it has returned success.
 	 */
 	memset(&child->fork_verdict, 0, sizeof(child->fork_verdict));
-	if (child->health == SVMA_CLEAN) {
+	if (in_step(child)) {
 		svma_core_audit(child->shadow, child->mm, 1, &child->fork_verdict);
 		svma_core_structure(child->shadow, child->mm, &child->fork_verdict);
 	}
@@ -386,7 +417,7 @@ static void release_call(struct svma_tracked *t)
 	struct svma_call_entry *entry = svma_call_current(t->mm);
 	struct svma_op op = {};
 
-	if (!entry || entry->applied || t->health != SVMA_CLEAN)
+	if (!entry || entry->applied || !in_step(t))
 		return;
 	switch (entry->call.kind) {
 	case SVMA_CALL_MADVISE:
@@ -428,13 +459,13 @@ static noinline void tracked_lock_released(struct svma_tracked *t, bool downgrad
 {
 	struct svma_verdict verdict = {};
 
-	spin_lock(&t->lock);
+	begin_handling(t);
 	if (t->forking) {
 		copy_forked_layout(t);
 		goto unlock;
 	}
 	t->unmapping = 0;
-	if (t->op_open && t->health == SVMA_CLEAN) {
+	if (t->op_open && in_step(t)) {
 		if (ends_by_itself(t->op.kind)) {
 			end_operation(t, 0);
 		} else if (downgraded && t->op.kind == SVMA_CORE_MUNMAP) {
@@ -448,9 +479,9 @@ static noinline void tracked_lock_released(struct svma_tracked *t, bool downgrad
 	t->op_open = false;
 	release_call(t);
 	/* Between the copying of a layout and the end of dup_mmap() only userfaultfd is at work on a child. */
-	if (t->starting && !t->announced && t->health == SVMA_CLEAN)
+	if (t->starting && !t->announced && in_step(t))
 		svma_core_fork_undelivered(t->shadow, t->mm, &verdict);
-	if (t->health == SVMA_CLEAN) {
+	if (in_step(t)) {
 		svma_core_release(t->shadow, t->mm, downgraded && t->unmapping, t->announced, &verdict);
 		/* A total that is wrong after an operation is blamed on it. */
 		if (t->announced)
@@ -461,16 +492,18 @@ static noinline void tracked_lock_released(struct svma_tracked *t, bool downgrad
 	t->announced = false;
 	t->setup_stack = false;
 unlock:
-	spin_unlock(&t->lock);
+	end_handling(t);
 }
 
 /* Every writer of every rw_semaphore comes here: it must not clear a verdict before it is known to need one. */
 static void write_lock_released(struct kprobe *kp, struct rw_semaphore *sem, bool downgraded)
 {
+	const struct mm_struct *mm = container_of(sem, struct mm_struct, mmap_lock);
 	struct svma_tracked *t;
 
+	svma_note_change(mm);
 	rcu_read_lock();
-	t = svma_find_rcu(container_of(sem, struct mm_struct, mmap_lock));
+	t = svma_find_rcu(mm);
 	if (t) {
 		count_hit(kp);
 		tracked_lock_released(t, downgraded);
@@ -586,9 +619,9 @@ static void apply_growths(struct svma_tracked *t)
 	struct svma_verdict verdict = {};
 	unsigned int i;
 
-	for (i = 0; i < t->nr_grown && t->health == SVMA_CLEAN; i++) {
+	for (i = 0; i < t->nr_grown && in_step(t); i++) {
 		/* Meanwhile others may fault: a neighbour may have its anon_vma before that is noted. */
-		struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH, .steps = SVMA_STEP_FAULTED };
+		struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH, .steps = SVMA_STEP_FAULTED_BESIDE };
 
 		op.args[0] = t->grown[i].vma_start;
 		op.args[1] = t->grown[i].address;
@@ -604,7 +637,7 @@ static void apply_growths(struct svma_tracked *t)
 	}
 	t->nr_grown = 0;
 	t->beside_unmap = false;
-	if (t->health != SVMA_CLEAN || t->unmapping)
+	if (!in_step(t) || t->unmapping)
 		return;
 	svma_core_release(t->shadow, t->mm, false, true, &verdict);
 	svma_account_answers(t, &t->op, &verdict);
@@ -618,7 +651,7 @@ static int on_shared_growth_done(struct svma_return_data *data, s64 result)
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t && t->id == data->tracked_id) { /* else it was untracked meanwhile, and perhaps tracked anew */
-		spin_lock(&t->lock);
+		begin_handling(t);
 		data->growth.result = result;
 		if (t->nr_grown < SVMA_MAX_GROWN)
 			t->grown[t->nr_grown++] = data->growth;
@@ -626,7 +659,7 @@ static int on_shared_growth_done(struct svma_return_data *data, s64 result)
 			lose_operation(t);
 		if (!--t->growing)
 			apply_growths(t);
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -647,10 +680,10 @@ static int on_shared_growth(struct kretprobe_instance *ri, const struct vm_area_
 		data->growth.vma_start = vma->vm_start;
 		data->growth.address = address;
 		fill_rlimits(&data->growth.rlimits);
-		spin_lock(&t->lock);
+		begin_handling(t);
 		t->growing++;
 		t->seq++; /* whoever reads both sides from here on must not take them for the same moment */
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return !t;
@@ -671,6 +704,7 @@ static int on_stack_growth(struct kretprobe_instance *ri, struct pt_regs *regs)
 	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
 	struct svma_op op = { .kind = SVMA_CORE_STACK_GROWTH };
 
+	svma_note_change(vma->vm_mm);
 	if (!svma_mm_write_locked(vma->vm_mm))
 		return on_shared_growth(ri, vma, svma_arg(regs, 1));
 	op.args[0] = vma->vm_start;
@@ -730,10 +764,10 @@ static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t) {
-		spin_lock(&t->lock);
+		begin_handling(t);
 		if (t->op_id == data->op_id)
 			t->op_open = false;
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -806,9 +840,9 @@ static int on_merge(struct kprobe *kp, struct pt_regs *regs)
 		op.args[3] = args.uffd_ctx;
 		op.args[4] = svma_policy_digest(args.policy);
 		op.args[5] = args.name;
-		spin_lock(&t->lock);
+		begin_handling(t);
 		begin_operation(t, &op);
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -823,6 +857,7 @@ static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 	struct vm_area_struct *vma = (struct vm_area_struct *)svma_arg(regs, 0);
 	struct svma_tracked *t;
 
+	svma_note_change(vma->vm_mm);
 	rcu_read_lock();
 	t = svma_find_rcu(vma->vm_mm);
 	if (t) {
@@ -830,10 +865,10 @@ static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 		data->mm = vma->vm_mm;
 		data->tracked_id = t->id;
 		data->vma = vma;
-		spin_lock(&t->lock);
+		begin_handling(t);
 		t->faulting++;
 		data->fault_seq = ++t->fault_seq;
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return !t;
@@ -865,20 +900,20 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t && t->id == data->tracked_id) { /* else it was untracked meanwhile, and perhaps tracked anew */
-		spin_lock(&t->lock);
+		begin_handling(t);
 		WRITE_ONCE(t->settling, true);
 		t->faulting--;
 		alone = !t->faulting && t->fault_seq == data->fault_seq;
 		t->fault_seq++;
-		/* Inside an operation that populates, the comparison takes the identity over; a stack grows later. */
+		/* Inside an operation that populates, its end predicts the chain; a stack grows later. */
 		if (regs_return_value(regs))
 			; /* no memory */
 		else if (t->op_open && t->op.kind != SVMA_CORE_STACK_GROWTH)
 			t->op.steps |= SVMA_STEP_FAULTED;
-		else if (t->health == SVMA_CLEAN && !t->forking)
+		else if (in_step(t) && !t->forking)
 			first_fault(t, data->vma, alone);
 		WRITE_ONCE(t->settling, false);
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -933,15 +968,15 @@ static int on_search_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	t = svma_find_rcu(data->mm);
 	if (t) {
 		entry = svma_call_current(data->mm);
-		spin_lock(&t->lock);
-		if (t->health == SVMA_CLEAN && !t->forking) {
+		begin_handling(t);
+		if (in_step(t) && !t->forking) {
 			svma_core_search(t->shadow, &op, &where, entry ? &entry->call : NULL, &predicted,
 					 &verdict);
 			svma_journal_note(t, &op, &verdict);
 			svma_account_answers(t, &op, &verdict);
 			t->counts.by_operation[SVMA_OP_SEARCH]++;
 		}
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -981,13 +1016,13 @@ static int on_vmacache_found(struct kretprobe_instance *ri, struct pt_regs *regs
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t) {
-		spin_lock(&t->lock);
-		if (t->health == SVMA_CLEAN) {
+		begin_handling(t);
+		if (in_step(t)) {
 			svma_core_vmacache_find(t->shadow, op.task, data->start, hit ? hit->vm_start : SVMA_CORE_NO_VMA,
 						in_flux(t), &verdict);
 			svma_account_answers(t, &op, &verdict);
 		}
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -1005,11 +1040,11 @@ static int on_vmacache_update(struct kprobe *kp, struct pt_regs *regs)
 	t = svma_find_rcu(vma->vm_mm);
 	if (t) {
 		count_hit(kp);
-		spin_lock(&t->lock);
-		if (t->health == SVMA_CLEAN)
+		begin_handling(t);
+		if (in_step(t))
 			svma_core_vmacache_update(t->shadow, task_pid_nr(current), svma_arg(regs, 0), vma->vm_start,
 						  in_flux(t));
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -1037,10 +1072,10 @@ static int on_enough_memory_done(struct kretprobe_instance *ri, struct pt_regs *
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t) {
-		spin_lock(&t->lock);
+		begin_handling(t);
 		if (t->op_open)
 			t->op.steps |= SVMA_STEP_NO_MEMORY;
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return 0;
@@ -1065,10 +1100,10 @@ static int open_call(struct kretprobe_instance *ri, struct mm_struct *mm, const 
 		if (data->call)
 			fill_rlimits(&data->call->call.rlimits);
 		if (!data->call && t) {
-			spin_lock(&t->lock);
+			begin_handling(t);
 			t->counts.missed++;
 			svma_suspect(t);
-			spin_unlock(&t->lock);
+			end_handling(t);
 		}
 	}
 	rcu_read_unlock();
@@ -1128,12 +1163,12 @@ static int on_call_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 		rcu_read_lock();
 		t = data->call->mm ? svma_find_rcu(data->call->mm) : NULL;
 		if (t) {
-			spin_lock(&t->lock);
-			if (t->health == SVMA_CLEAN) {
+			begin_handling(t);
+			if (in_step(t)) {
 				svma_core_call_end(t->shadow, call, op.result, &verdict);
 				svma_account_answers(t, &op, &verdict);
 			}
-			spin_unlock(&t->lock);
+			end_handling(t);
 		}
 		rcu_read_unlock();
 	}
@@ -1364,9 +1399,9 @@ static int on_userfaultfd(struct kretprobe_instance *ri, struct pt_regs *regs)
 /* The child that @t forks will not be tracked. */
 static void share_abroad(struct svma_tracked *t)
 {
-	spin_lock(&t->lock);
+	begin_handling(t);
 	svma_core_rmap_abroad(t->shadow);
-	spin_unlock(&t->lock);
+	end_handling(t);
 }
 
 /*
@@ -1436,7 +1471,7 @@ static void fork_done(struct svma_tracked *t)
 		t->forking = false;
 		lose_operation(t);
 	}
-	if (t->health != SVMA_CLEAN)
+	if (!in_step(t))
 		return;
 	if (t->counts.operations)
 		t->fork_verdict.scene = NULL; /* another operation has used it since */
@@ -1454,10 +1489,10 @@ static int on_new_task(struct kprobe *kp, struct pt_regs *regs)
 	t = task->mm ? svma_find_rcu(task->mm) : NULL;
 	if (t && !t->pid) {
 		count_hit(kp);
-		spin_lock(&t->lock);
+		begin_handling(t);
 		t->pid = get_pid(task_tgid(task));
 		fork_done(t);
-		spin_unlock(&t->lock);
+		end_handling(t);
 		svma_worker_kick();
 	}
 	rcu_read_unlock();
@@ -1537,11 +1572,11 @@ static int on_setup_stack(struct kprobe *kp, struct pt_regs *regs)
 	t = current->mm ? svma_find_rcu(current->mm) : NULL;
 	if (t) {
 		count_hit(kp);
-		spin_lock(&t->lock);
+		begin_handling(t);
 		t->setup_stack = true;
 		t->starting = false;
 		memcpy(t->comm, current->comm, sizeof(t->comm));
-		spin_unlock(&t->lock);
+		end_handling(t);
 		svma_worker_kick();
 	}
 	rcu_read_unlock();
@@ -1555,22 +1590,25 @@ static int on_exit(struct kretprobe_instance *ri, struct pt_regs *regs)
 	struct svma_op op = { .kind = SVMA_CORE_EXIT };
 	struct svma_verdict verdict = {};
 	struct svma_tracked *t;
+	u64 begin;
 
 	rcu_read_lock();
 	t = svma_find_rcu(mm);
 	if (t) {
 		count_hit_ri(ri);
 		atomic_inc(&svma_exiting);
-		spin_lock(&t->lock);
-		if (t->health == SVMA_CLEAN && !t->starting && !t->forking) {
+		begin_handling(t);
+		if (in_step(t) && !t->starting && !t->forking) {
 			svma_core_release(t->shadow, mm, false, true, &verdict);
 			svma_core_structure(t->shadow, mm, &verdict);
 			svma_account(t, &op, &verdict);
 		} else {
 			svma_journal_note(t, &op, NULL);
 		}
-		spin_unlock(&t->lock);
+		end_handling(t);
+		begin = rdtsc();
 		svma_tracked_retire(t, true);
+		note_handled(begin);
 	}
 	rcu_read_unlock();
 	return !t;
@@ -1594,6 +1632,7 @@ static int on_guard(struct kretprobe_instance *ri, struct pt_regs *regs)
 	const struct vm_area_struct *vma = svma_guarded_vma(regs);
 	struct svma_tracked *t;
 
+	svma_note_change(vma->vm_mm);
 	rcu_read_lock();
 	t = svma_find_rcu(vma->vm_mm);
 	if (t) {
@@ -1601,12 +1640,12 @@ static int on_guard(struct kretprobe_instance *ri, struct pt_regs *regs)
 		data->mm = vma->vm_mm;
 		data->tracked_id = t->id;
 		data->start = vma->vm_start;
-		spin_lock(&t->lock);
+		begin_handling(t);
 		t->guarding++;
 		t->seq++;
 		if (t->op_open)
 			t->op.steps |= SVMA_STEP_GUARDED;
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
 	return !t;
@@ -1623,28 +1662,58 @@ static int on_guarded(struct kretprobe_instance *ri, struct pt_regs *regs)
 	rcu_read_lock();
 	t = svma_find_rcu(data->mm);
 	if (t && t->id == data->tracked_id) { /* else it was untracked meanwhile, and perhaps tracked anew */
-		spin_lock(&t->lock);
+		begin_handling(t);
 		t->guarding--;
 		t->seq++;
-		if (t->health == SVMA_CLEAN && !t->forking) {
+		if (in_step(t) && !t->forking) {
 			svma_core_guard(t->shadow, data->start, op.result, &verdict);
 			svma_account_answers(t, &op, &verdict);
 		}
-		spin_unlock(&t->lock);
+		end_handling(t);
 	}
 	rcu_read_unlock();
+	return 0;
+}
+
+/* --- the switches ---------------------------------------------------------------------------------- */
+
+/* Somebody switches kprobes or ftrace off or on. Between the two nobody knows which probes fire. */
+static int on_switch(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	count_hit_ri(ri);
+	svma_switch_begins();
+	return 0;
+}
+
+/* The handler of a sysctl, who is also called by readers. */
+static int on_ftrace_switch(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	const bool write = (int)regs_get_kernel_argument(regs, 1);
+
+	return write ? on_switch(ri, regs) : 1;
+}
+
+static int on_switched(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	svma_switch_ends();
 	return 0;
 }
 
 /* --- the table ------------------------------------------------------------------------------------- */
 
 /* A row: the symbol on 5.10, 6.1, 6.12 and 7.3, NULL where another row does its work. */
-#define ROW(what, ...) .symbol = SVMA_ON(__VA_ARGS__), .role = what, .required = true
+#define OPTIONAL(what, ...) .symbol = SVMA_ON(__VA_ARGS__), .role = what
+#define ROW(what, ...) OPTIONAL(what, __VA_ARGS__), .required = true
 #define KPROBE(handler) .pre = handler
 #define KRETPROBE(at_entry, at_return) .entry = at_entry, .ret = at_return
 #define EVERYWHERE(symbol) symbol, symbol, symbol, symbol
 
 struct svma_probe_entry svma_probe_table[] = {
+	{ OPTIONAL("kprobes are switched", EVERYWHERE("write_enabled_file_bool")),
+	  KRETPROBE(on_switch, on_switched) },
+	/* v7.3 refuses to (kernel/trace/ftrace.c ftrace_enable_sysctl()). */
+	{ OPTIONAL("ftrace is switched", "ftrace_enable_sysctl", "ftrace_enable_sysctl", "ftrace_enable_sysctl", NULL),
+	  KRETPROBE(on_ftrace_switch, on_switched) },
 	{ ROW("release: totals compared", EVERYWHERE("up_write")), KPROBE(on_up_write) },
 	{ ROW("release: unmap goes on", EVERYWHERE("downgrade_write")), KPROBE(on_downgrade_write) },
 	{ ROW("mmap", EVERYWHERE("mmap_region")), KRETPROBE(on_mmap_region, close_at_return) },

@@ -3,6 +3,7 @@
 #include "svma.h"
 
 #include <linux/dax.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
 #include <linux/magic.h>
@@ -11,8 +12,32 @@
 #include <linux/mount.h>
 #include <linux/personality.h>
 #include <linux/rmap.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/userfaultfd_k.h>
+
+int svma_live_read_lock(struct mm_struct *mm, u64 *since)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
+
+	while (!mmap_read_trylock(mm)) {
+		if (time_after(jiffies, end))
+			return -EBUSY;
+		if (signal_pending(current))
+			return -EINTR;
+		usleep_range(100, 1000);
+	}
+	*since = ktime_get_ns();
+	return 0;
+}
+
+void svma_live_read_unlock(struct mm_struct *mm, u64 since)
+{
+	const u64 held = ktime_get_ns() - since;
+
+	mmap_read_unlock(mm);
+	svma_duration_add(&svma_mmap_lock_held, held);
+}
 
 void svma_live_file(struct file *file, struct svma_live_vma *out)
 {
@@ -72,11 +97,13 @@ void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out)
 
 int svma_os_live_find(const void *mm, svma_u64 addr, struct svma_live_vma *out)
 {
-	struct vm_area_struct *vma = svma_live_next_vma((struct mm_struct *)mm, addr);
+	bool misplaced;
+	struct vm_area_struct *vma = svma_live_placed_vma((struct mm_struct *)mm, addr, &misplaced);
 
 	if (!vma)
 		return -ENOENT;
 	svma_live_read(vma, out);
+	out->misplaced = misplaced;
 	return 0;
 }
 
@@ -143,6 +170,7 @@ void svma_live_placement(const struct mm_struct *mm, bool compat, unsigned int p
 	out->legacy_base = mm->mmap_legacy_base;
 	out->end = DEFAULT_MAP_WINDOW;
 	out->task_size = mm->task_size;
+	out->full_size = TASK_SIZE_MAX;
 	out->flags = svma_mm_topdown(mm) ? SVMA_PLACEMENT_TOPDOWN : 0;
 	out->reserved = 0;
 #ifdef CONFIG_HAVE_ARCH_COMPAT_MMAP_BASES

@@ -31,6 +31,7 @@ static int __init svma_init(void)
 
 	if (err)
 		return err;
+	svma_durations_init();
 	svma_report_init();
 	svma_probes_init();
 	err = svma_pools_init();

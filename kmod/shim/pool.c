@@ -2,7 +2,9 @@
 #include "svma.h"
 
 #include <linux/module.h>
+#include <linux/poison.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 static unsigned int memory_cap_mb = 256;
 module_param(memory_cap_mb, uint, 0644);
@@ -32,6 +34,16 @@ unsigned long svma_memory_cap(void)
 	return (unsigned long)READ_ONCE(memory_cap_mb) << 20;
 }
 
+unsigned long svma_pools_refused(void)
+{
+	unsigned long refused = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pools); i++)
+		refused += READ_ONCE(pools[i]->refused);
+	return refused;
+}
+
 unsigned long svma_memory_used(void)
 {
 	unsigned long bytes = 0;
@@ -40,6 +52,24 @@ unsigned long svma_memory_used(void)
 	for (i = 0; i < ARRAY_SIZE(pools); i++)
 		bytes += READ_ONCE(pools[i]->nr_total) * pools[i]->size;
 	return bytes;
+}
+
+/*
+ * KASAN does not see what is freed into a pool. On a kernel that has it free objects are filled with a pattern that
+ * is no address, so that following one is a fault, and looked at when they are handed out again.
+ */
+static void poison(const struct svma_pool *pool, void *object)
+{
+	if (IS_ENABLED(CONFIG_KASAN))
+		memset(object, POISON_FREE, pool->size);
+}
+
+/* The first word of a free object belongs to the pool. */
+static void check_poison(const struct svma_pool *pool, const void *object)
+{
+	if (IS_ENABLED(CONFIG_KASAN))
+		WARN_ONCE(memchr_inv(object + sizeof(void *), POISON_FREE, pool->size - sizeof(void *)),
+			  "svma: an object of %s was written to after it had been freed\n", pool->name);
 }
 
 void *svma_pool_alloc(struct svma_pool *pool)
@@ -60,6 +90,8 @@ void *svma_pool_alloc(struct svma_pool *pool)
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	if (low)
 		svma_worker_kick();
+	if (object)
+		check_poison(pool, object);
 	return object;
 }
 
@@ -67,6 +99,7 @@ void svma_pool_free(struct svma_pool *pool, void *object)
 {
 	unsigned long flags;
 
+	poison(pool, object);
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	*(void **)object = pool->free;
 	pool->free = object;
@@ -84,8 +117,10 @@ static int pool_grow(struct svma_pool *pool)
 	if (pool->share && (pool->nr_total + 1) * pool->size > svma_memory_cap() / pool->share)
 		return -ENOSPC;
 	object = kmem_cache_alloc(pool->cache, GFP_KERNEL | __GFP_NOWARN);
-	if (!object)
+	if (!object) {
+		WRITE_ONCE(pool->refused, pool->refused + 1);
 		return -ENOMEM;
+	}
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	pool->nr_total++;
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
@@ -166,8 +201,9 @@ int svma_pools_init(void)
 		err = svma_pool_fill(pool, pool->target);
 		/* One with a share does with less. */
 		if (err && !(err == -ENOSPC && pool->share)) {
-			pr_err("%u MiB (memory_cap_mb) don't hold the pools; raise it or lower pool_vmas\n",
-			       memory_cap_mb);
+			if (err == -ENOSPC)
+				pr_err("%u MiB (memory_cap_mb) don't hold the pools; raise it or lower pool_vmas\n",
+				       memory_cap_mb);
 			svma_pools_exit();
 			return err;
 		}

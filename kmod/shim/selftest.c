@@ -7,10 +7,38 @@
  * Probes come in two kinds, and ftrace_enabled silences one alone: a function that calls __fentry__ is probed
  * through ftrace, any other (what a kernel declares inline is such a one, even when it is not inlined) by a
  * breakpoint. So there is a canary of each kind.
+ *
+ * A canary is asked now and then. What was missed before, or while they were off for a moment, must not be taken for
+ * a divergence: so whoever throws a switch is noticed, too, before it works.
  */
 #include "svma.h"
 
 atomic64_t svma_canary_failures;
+
+static atomic_t switches_begun;
+static atomic_t switches_ended;
+
+void svma_switch_begins(void)
+{
+	atomic_inc(&switches_begun);
+	svma_worker_kick();
+}
+
+void svma_switch_ends(void)
+{
+	atomic_inc(&switches_ended);
+	svma_worker_kick();
+}
+
+unsigned int svma_switches(void)
+{
+	return (unsigned int)atomic_read(&switches_begun) + atomic_read(&switches_ended);
+}
+
+bool svma_switching(void)
+{
+	return atomic_read(&switches_begun) != atomic_read(&switches_ended);
+}
 
 /* Neither inlined nor cloned nor optimised away. */
 noinline int svma_canary(int x);

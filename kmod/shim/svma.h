@@ -6,8 +6,8 @@
  * *shadow*, which belongs to the core.
  *
  * Locks, outermost first:
- *   mmap_lock of the live mm   held by whoever runs a probed function; the worker takes it for reading,
- *                              only by trylock
+ *   mmap_lock of the live mm   held by whoever runs a probed function; taken by this module by trylock only:
+ *                              for writing to load a layout, in parts, else for reading
  *   svma_admin                 mutex: track, untrack, close, the worker, journals of ended mms; process context
  *   svma_table_lock            spinlock: the table of tracked mms and each session's list; any context
  *   tracked->lock              spinlock: shadow, counts, the open operation, journal; any context. Two are taken
@@ -27,6 +27,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -55,6 +56,7 @@
  * @nr_free: their number
  * @nr_total: free and in use
  * @empty: how often an allocation found none
+ * @refused: how often the kernel had no memory for one more; a hint, since those who fill do not lock
  */
 struct svma_pool {
 	const char *name;
@@ -68,6 +70,7 @@ struct svma_pool {
 	unsigned long nr_free;
 	unsigned long nr_total;
 	unsigned long empty;
+	unsigned long refused;
 };
 
 extern struct svma_pool svma_vma_pool;
@@ -92,6 +95,8 @@ static inline unsigned long svma_pool_used(const struct svma_pool *pool)
 {
 	return READ_ONCE(pool->nr_total) - READ_ONCE(pool->nr_free);
 }
+/* Objects that the kernel had no memory for. */
+unsigned long svma_pools_refused(void);
 unsigned long svma_memory_used(void);
 unsigned long svma_memory_cap(void);
 
@@ -175,6 +180,34 @@ struct svma_detail {
 void svma_detail_fill(struct svma_detail *detail, const struct svma_scene *scene);
 /* The stack in words, innermost first, without the probe machinery; returns the number of lines. */
 unsigned int svma_detail_stack(const struct svma_detail *detail, char (*out)[SVMA_FRAME_LENGTH], unsigned int room);
+
+/* --- durations.c: for how long things took -------------------------------------------------------- */
+
+#define SVMA_DURATION_BUCKETS 33
+
+/**
+ * struct svma_durations - what one processor has counted
+ * @bucket: those below 1 << index nanoseconds and not below half of that; the last one has all that are longer
+ * @longest: nanoseconds
+ */
+struct svma_durations {
+	u64 bucket[SVMA_DURATION_BUCKETS];
+	u64 longest;
+};
+
+struct seq_file;
+
+/* Of handlers about a tracked mm: with its lock, and waiting for that. */
+DECLARE_PER_CPU(struct svma_durations, svma_handled);
+/* The mmap_lock of a target, by this module; not by handlers, which run under the target's own. */
+DECLARE_PER_CPU(struct svma_durations, svma_mmap_lock_held);
+
+void svma_durations_init(void);
+/* A handler stays on its processor and reads the TSC alone: sched_clock() costs ten times as much. */
+u64 svma_cycles_to_ns(u64 cycles);
+/* Each kind is added to either in handlers or elsewhere. */
+void svma_duration_add(struct svma_durations __percpu *to, u64 ns);
+void svma_durations_show(struct seq_file *m, const char *name, struct svma_durations __percpu *durations);
 
 /* --- session.c ----------------------------------------------------------------------------------- */
 
@@ -292,6 +325,9 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
 /* Milliseconds for which whoever needs the mmap_lock of a target tries to get it before giving up for now. */
 #define SVMA_LOCK_PATIENCE 2000
 
+/* Nanoseconds for which it is held in one go, but for the last step; also for how long nothing else may run. */
+#define SVMA_HOLD_NS (200 * NSEC_PER_USEC)
+
 /* Stacks that may grow at the same time; more are too much to keep track of. */
 #define SVMA_MAX_GROWN 8
 
@@ -313,7 +349,9 @@ struct svma_growth {
  * @id: never reused
  * @pid: thread group leader, NULL until fork is through
  * @lock: protects all below
+ * @handled_since: when the handler that holds @lock began to wait for it; cycles of the TSC
  * @shadow: NULL before the first load
+ * @switches: svma_switches() before it was loaded
  * @op: the operation that is open; written only by the holder of mmap_lock for writing
  * @op_id: number of @op, so that a late return probe does not close another one
  * @op_open: @op has begun and not ended
@@ -352,8 +390,10 @@ struct svma_tracked {
 	struct dentry *dir;
 
 	spinlock_t lock;
+	u64 handled_since;
 	struct svma_shadow *shadow;
 	enum svma_health health;
+	unsigned int switches;
 	bool listed;
 	u64 seq;
 	struct svma_counts counts;
@@ -390,6 +430,29 @@ extern struct mutex svma_admin;
 extern atomic_t svma_nr_tracked;
 extern u64 svma_tracked_ever;
 
+/**
+ * struct svma_loading - the mm of which a layout is being loaded in parts; svma_admin: one at a time
+ * @mm: NULL: none
+ * @loader: whose own holds of the lock are no changes
+ * @changes: raised by handlers before whoever changes @mm gives the lock up
+ */
+struct svma_loading {
+	const struct mm_struct *mm;
+	const struct task_struct *loader;
+	atomic_t changes;
+};
+
+extern struct svma_loading svma_loading;
+extern u64 svma_loads_restarted; /* since the mm changed between two parts; svma_admin */
+extern u64 svma_whole_loads; /* in one go, since it always did; svma_admin */
+
+/* The current task changes @mm, whether or not that is tracked. Any context. */
+static inline void svma_note_change(const struct mm_struct *mm)
+{
+	if (unlikely(READ_ONCE(svma_loading.mm) == mm) && current != svma_loading.loader)
+		atomic_inc(&svma_loading.changes);
+}
+
 int svma_tracked_init(void);
 void svma_tracked_exit(void);
 /* Under RCU. */
@@ -397,6 +460,8 @@ struct svma_tracked *svma_find_rcu(const struct mm_struct *mm);
 /* With a reference, or NULL. Process context. */
 struct svma_tracked *svma_tracked_get(u64 id);
 void svma_tracked_put(struct svma_tracked *t);
+/* Every one in the table, one after the other; NULL: the first. svma_admin held, until the last. Process context. */
+struct svma_tracked *svma_tracked_next(struct svma_tracked *after);
 /* From the pools, with an empty shadow, in no table; NULL when they are empty. Any context. */
 struct svma_tracked *svma_tracked_alloc(struct mm_struct *mm, struct svma_session *session);
 void svma_tracked_discard(struct svma_tracked *t);
@@ -412,6 +477,12 @@ int svma_resync(struct svma_tracked *t);
 
 /* --- live_mm.c ------------------------------------------------------------------------------------ */
 
+/*
+ * Take mmap_lock for reading, for as long as SVMA_LOCK_PATIENCE by trylock alone: the target is never made to wait.
+ * -EBUSY, -EINTR. Process context.
+ */
+int svma_live_read_lock(struct mm_struct *mm, u64 *since);
+void svma_live_read_unlock(struct mm_struct *mm, u64 since);
 void svma_live_read(struct vm_area_struct *vma, struct svma_live_vma *out);
 void svma_live_file(struct file *file, struct svma_live_vma *out);
 u64 svma_live_file_bits(struct file *file); /* SVMA_FILE_ bits */
@@ -420,6 +491,15 @@ void svma_live_placement(const struct mm_struct *mm, bool compat, unsigned int p
 			 struct svma_placement *out);
 /* What bounds a search in @mm by a program of @personality; the caller holds a user of it (mm_users). */
 void svma_live_limits(const struct mm_struct *mm, unsigned int personality, struct svma_limits *out);
+
+/* --- live_pgtable.c: page tables; the caller keeps the mm_struct ---------------------------------------- */
+
+/* The way down to @addr, and the VMA there. -ESRCH, -EBUSY, -EINTR. Process context. */
+int svma_live_way(struct mm_struct *mm, u64 addr, struct svma_core_way *out, struct svma_walk *answer);
+/*
+ * Answer SVMA_IOC_PAGES for [start, end) of @arg, which is checked, into @records[@room], which are cleared. Likewise.
+ */
+int svma_live_pages(struct mm_struct *mm, struct svma_pages *arg, void *records, u32 room);
 
 /* --- probes.c: the table; handlers.c: what they do ---------------------------------------------- */
 
@@ -480,6 +560,13 @@ void svma_canary_disarm(void);
 /* Calls a private function of each kind; false when the probes of one did not fire. Process context. */
 bool svma_canary_sings(void);
 extern atomic64_t svma_canary_failures;
+/* Somebody switches kprobes or ftrace off or on; any context. */
+void svma_switch_begins(void);
+void svma_switch_ends(void);
+/* Another number after each of the two. */
+unsigned int svma_switches(void);
+/* Is one between the two? */
+bool svma_switching(void);
 
 /* --- worker.c: what handlers may not do ---------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 
 #include <linux/delay.h>
 #include <linux/hashtable.h>
+#include <linux/ktime.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
@@ -47,6 +48,21 @@ struct svma_tracked *svma_tracked_get(u64 id)
 	}
 	rcu_read_unlock();
 	return NULL;
+}
+
+/* Who is retired stays where the walk has come to, as long as nobody is buried. */
+struct svma_tracked *svma_tracked_next(struct svma_tracked *after)
+{
+	struct svma_tracked *t;
+
+	lockdep_assert_held(&svma_admin);
+	rcu_read_lock();
+	if (after)
+		t = list_next_or_null_rcu(&all_tracked, &after->all, struct svma_tracked, all);
+	else
+		t = list_first_or_null_rcu(&all_tracked, struct svma_tracked, all);
+	rcu_read_unlock();
+	return t;
 }
 
 static void tracked_release(struct kref *ref)
@@ -106,6 +122,7 @@ struct svma_tracked *svma_tracked_alloc(struct mm_struct *mm, struct svma_sessio
 	kref_get(&session->ref);
 	t->session = session;
 	t->health = SVMA_CLEAN;
+	t->switches = svma_switches();
 	return t;
 }
 
@@ -201,43 +218,189 @@ void svma_bury(void)
 	}
 }
 
+static u64 layout_locked_since; /* svma_admin: one layout is loaded at a time */
+
+static bool lock_layout(struct mm_struct *mm)
+{
+	if (!svma_layout_trylock(mm))
+		return false;
+	layout_locked_since = ktime_get_ns();
+	return true;
+}
+
+static void unlock_layout(struct mm_struct *mm)
+{
+	const u64 held = ktime_get_ns() - layout_locked_since;
+
+	svma_layout_unlock(mm);
+	svma_duration_add(&svma_mmap_lock_held, held);
+}
+
+/* So many VMAs and links between two looks at the clock. */
+#define SVMA_LOAD_STEP 16
+/* So often a load in parts begins anew. */
+#define SVMA_LOAD_TRIES 8
+
+struct svma_loading svma_loading;
+u64 svma_loads_restarted;
+u64 svma_whole_loads;
+
+/* What must be the same at all parts of a load. */
+struct moment {
+	int changes;
+	unsigned int switches;
+	u64 missed;
+};
+
+static struct moment this_moment(void)
+{
+	return (struct moment) {
+		.changes = atomic_read(&svma_loading.changes),
+		.switches = svma_switches(),
+		.missed = svma_probes_missed(),
+	};
+}
+
+static bool changed_since(const struct moment *before)
+{
+	const struct moment now = this_moment();
+
+	return now.changes != before->changes || now.switches != before->switches || now.missed != before->missed;
+}
+
+static bool wait_for_layout(struct mm_struct *mm)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
+
+	while (!lock_layout(mm)) {
+		if (time_after(jiffies, end))
+			return false;
+		usleep_range(100, 1000);
+	}
+	return true;
+}
+
+/* Returns 1 when there is more to load. The lock is held. */
+static int load_part(struct mm_struct *mm, struct svma_shadow *shadow, struct svma_load *progress)
+{
+	int err;
+
+	/* Whoever waits for the lock should not wait for other programs as well. */
+	preempt_disable();
+	do {
+		err = svma_core_load_part(shadow, mm, progress, SVMA_LOAD_STEP);
+	} while (!err && progress->stage != SVMA_LOAD_DONE && ktime_get_ns() - layout_locked_since < SVMA_HOLD_NS);
+	preempt_enable();
+	return err ? err : progress->stage != SVMA_LOAD_DONE;
+}
+
 /*
- * Fill an empty shadow from the live side. Takes mmap_lock for reading by trylock only, with pauses: the
- * target is never made to wait for us. On success the lock is held, so that no operation can begin
- * before the caller has published the result.
+ * Part by part, and the lock is given up in between. Whoever changes the layout meanwhile has run into a probe before
+ * he gave the lock up, so it shows when the lock is held again: writers at up_write() and downgrade_write(), first
+ * faults and stacks that grow under the lock held for reading at their own functions. An unmap that goes on after
+ * downgrade_write() keeps us out until it is through. Whether the probes fired all the time is asked at the end.
+ *
+ * -EAGAIN: the lock was not to be had; -ESTALE or -ENOENT: something changed, or may have; -ENOMEM.
+ */
+static int load_parts(struct mm_struct *mm, struct svma_shadow *shadow)
+{
+	struct svma_load progress = {};
+	struct moment first;
+	bool at_once = true;
+	int err;
+
+	if (!lock_layout(mm))
+		return -EAGAIN;
+	first = this_moment();
+	while ((err = load_part(mm, shadow, &progress)) > 0) {
+		at_once = false;
+		unlock_layout(mm);
+		/* Who spins for the lock would lose against us, who are already running. */
+		usleep_range(20, 100);
+		if (!wait_for_layout(mm))
+			return -EAGAIN;
+		if (changed_since(&first)) {
+			err = -ESTALE;
+			break;
+		}
+	}
+	if (!err && !at_once && (!svma_canary_sings() || changed_since(&first)))
+		err = -ESTALE;
+	if (err)
+		unlock_layout(mm);
+	return err;
+}
+
+static int load_whole(struct mm_struct *mm, struct svma_shadow *shadow)
+{
+	int err;
+
+	if (!lock_layout(mm))
+		return -EAGAIN;
+	err = svma_core_load(shadow, mm);
+	if (err)
+		unlock_layout(mm);
+	else
+		svma_whole_loads++;
+	return err;
+}
+
+static int fill_pools(unsigned long vmas, unsigned long chained)
+{
+	int err;
+
+	err = svma_pool_fill(&svma_vma_pool, svma_vma_pool.target + vmas);
+	if (!err)
+		err = svma_pool_fill(&svma_avc_pool, svma_avc_pool.target + chained);
+	if (!err)
+		err = svma_pool_fill(&svma_anon_vma_pool, svma_anon_vma_pool.target + chained);
+	if (!err)
+		err = svma_pool_fill(&svma_file_rmap_pool, svma_file_rmap_pool.target + vmas);
+	return err;
+}
+
+/*
+ * Fill an empty shadow from the live side. Takes mmap_lock by trylock only, with pauses: the target is never made to
+ * wait for us, but for SVMA_HOLD_NS, or for the whole if it never leaves a layout alone for as long as loading takes.
+ * On success the lock is held, so that no operation can begin before the caller has published the result.
  */
 static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
 	unsigned long chained = mm->map_count;
-	int err = -EAGAIN;
+	unsigned int stale = 0;
+	int err;
 
-	while (err == -EAGAIN) {
-		/* -EAGAIN from the load: an unmap under the read lock has not counted its pages yet. */
-		err = svma_pool_fill(&svma_vma_pool, svma_vma_pool.target + mm->map_count);
-		if (!err)
-			err = svma_pool_fill(&svma_avc_pool, svma_avc_pool.target + chained);
-		if (!err)
-			err = svma_pool_fill(&svma_anon_vma_pool, svma_anon_vma_pool.target + chained);
-		if (!err)
-			err = svma_pool_fill(&svma_file_rmap_pool, svma_file_rmap_pool.target + mm->map_count);
+	lockdep_assert_held(&svma_admin);
+	do {
+		err = fill_pools(mm->map_count, chained);
 		if (err)
 			return err;
-		err = -EAGAIN;
-		if (svma_layout_trylock(mm)) {
-			err = svma_core_load(shadow, mm);
-			if (!err)
-				return 0;
-			svma_layout_unlock(mm);
-			if (err == -ENOMEM) { /* forks were faster than we at the pool, or chains are long */
-				err = -EAGAIN;
-				chained *= 2;
-			}
+		err = stale < SVMA_LOAD_TRIES ? load_parts(mm, shadow) : load_whole(mm, shadow);
+		if (!err)
+			return 0;
+		svma_core_shadow_clear(shadow);
+		if (err == -ESTALE || err == -ENOENT) {
+			stale++;
+			svma_loads_restarted++;
+			end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
+		} else if (err == -ENOMEM) { /* forks were faster than we at the pool, or chains are long */
+			chained *= 2;
 		}
-		if (time_after(jiffies, end))
-			break;
-		usleep_range(100, 1000);
-	}
+		usleep_range(100 << stale, 1000 << stale);
+	} while (!time_after(jiffies, end));
+	return -EAGAIN;
+}
+
+/* Likewise. What the probes see of @mm is counted meanwhile. */
+static int load(struct mm_struct *mm, struct svma_shadow *shadow)
+{
+	int err;
+
+	svma_loading.loader = current;
+	WRITE_ONCE(svma_loading.mm, mm);
+	err = load_locked(mm, shadow);
+	WRITE_ONCE(svma_loading.mm, NULL);
 	return err;
 }
 
@@ -276,7 +439,7 @@ int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *
 	t->pid = get_pid(tgid);
 	t->flags = flags;
 	copy_comm(t, tgid);
-	err = load_locked(mm, t->shadow);
+	err = load(mm, t->shadow);
 	if (err) {
 		svma_tracked_put(t);
 		return err;
@@ -286,7 +449,7 @@ int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *
 	t->seq = 1;
 	svma_journal_note_whole(t, SVMA_OP_ATTACH);
 	err = svma_tracked_publish(t);
-	svma_layout_unlock(mm);
+	unlock_layout(mm);
 	*id = t->id;
 	if (err)
 		svma_tracked_put(t);
@@ -295,6 +458,7 @@ int svma_attach(struct svma_session *session, struct mm_struct *mm, struct pid *
 
 int svma_resync(struct svma_tracked *t)
 {
+	const unsigned int switches = svma_switches();
 	struct svma_shadow *fresh, *old;
 	int err;
 
@@ -305,7 +469,7 @@ int svma_resync(struct svma_tracked *t)
 		mmput(t->mm);
 		return -ENOMEM;
 	}
-	err = load_locked(t->mm, fresh);
+	err = load(t->mm, fresh);
 	if (err) {
 		shadow_free(fresh);
 		mmput(t->mm);
@@ -318,6 +482,7 @@ int svma_resync(struct svma_tracked *t)
 		t->health = SVMA_CLEAN;
 	else
 		svma_core_rmap_leave(fresh, 0);
+	t->switches = switches;
 	t->op_open = false;
 	t->announced = false;
 	t->forking = false;
@@ -326,7 +491,7 @@ int svma_resync(struct svma_tracked *t)
 	t->seq++;
 	svma_journal_note_whole(t, SVMA_OP_ATTACH);
 	spin_unlock(&t->lock);
-	svma_layout_unlock(t->mm);
+	unlock_layout(t->mm);
 	mmput(t->mm);
 	shadow_free(old);
 	return 0;

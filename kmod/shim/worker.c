@@ -15,6 +15,7 @@ static DECLARE_DELAYED_WORK(svma_work, work);
 static struct irq_work svma_kick_work;
 static bool stopping;
 static u64 missed_before;
+static unsigned int switches_before;
 static bool disarmed;
 
 static void kick(struct irq_work *unused)
@@ -28,31 +29,12 @@ void svma_worker_kick(void)
 	irq_work_queue(&svma_kick_work);
 }
 
-/* Every tracked mm of every session, one after the other, with a reference. */
-static struct svma_tracked *next_tracked(u64 after)
-{
-	struct svma_tracked *t, *found = NULL;
-	struct svma_session *s;
-
-	spin_lock(&svma_table_lock);
-	list_for_each_entry(s, &svma_sessions, node) {
-		list_for_each_entry(t, &s->tracked, node) {
-			if (t->id > after && (!found || t->id < found->id))
-				found = t;
-		}
-	}
-	if (found)
-		kref_get(&found->ref);
-	spin_unlock(&svma_table_lock);
-	return found;
-}
-
 static void suspect_all(u64 missed)
 {
+	struct svma_tracked *t = NULL;
 	struct svma_session *s;
-	struct svma_tracked *t;
-	u64 after = 0;
 
+	lockdep_assert_held(&svma_admin);
 	spin_lock(&svma_table_lock);
 	list_for_each_entry(s, &svma_sessions, node) {
 		if (list_empty(&s->tracked))
@@ -63,18 +45,19 @@ static void suspect_all(u64 missed)
 	}
 	spin_unlock(&svma_table_lock);
 	/* A suspect leaves reverse mapping VMA by VMA: too long for the table's lock. */
-	while ((t = next_tracked(after))) {
-		after = t->id;
+	while ((t = svma_tracked_next(t))) {
 		spin_lock(&t->lock);
 		svma_suspect(t);
 		spin_unlock(&t->lock);
-		svma_tracked_put(t);
 		cond_resched();
 	}
 }
 
+/* What a switch may have silenced for a moment counts as missed once: nobody knows what it was. */
 static void watch_probes(void)
 {
+	const unsigned int switches = svma_switches();
+	const bool switched = switches != switches_before;
 	u64 missed = svma_probes_missed();
 
 	if (!svma_canary_sings()) {
@@ -82,37 +65,36 @@ static void watch_probes(void)
 			pr_warn("probes went silent; shadows are suspect until they fire again\n");
 		WRITE_ONCE(disarmed, true);
 		suspect_all(1);
-	} else if (missed != missed_before || disarmed) {
+	} else if (missed != missed_before || disarmed || switched) {
 		WRITE_ONCE(disarmed, false);
-		suspect_all(missed - missed_before);
+		suspect_all(missed - missed_before + switched);
 	}
 	missed_before = missed;
+	WRITE_ONCE(switches_before, switches);
 }
 
 void svma_watch_now(void)
 {
-	if (svma_canary_sings())
+	const bool switched = svma_switches() != READ_ONCE(switches_before);
+
+	if (svma_canary_sings() && !switched)
 		return;
-	if (READ_ONCE(disarmed)) {
-		suspect_all(0); /* one that was attached since */
-		return;
-	}
 	mutex_lock(&svma_admin);
-	watch_probes();
+	if (disarmed && !switched)
+		suspect_all(0); /* one that was attached since */
+	else
+		watch_probes();
 	mutex_unlock(&svma_admin);
 }
 
 static void resync_suspects(void)
 {
-	struct svma_tracked *t;
-	u64 after = 0;
+	struct svma_tracked *t = NULL;
 
-	while ((t = next_tracked(after))) {
-		after = t->id;
+	while ((t = svma_tracked_next(t))) {
 		/* A fork that is going on is loaded when it is through. */
 		if (READ_ONCE(t->health) == SVMA_SUSPECT && !READ_ONCE(t->forking))
 			svma_resync(t);
-		svma_tracked_put(t);
 		cond_resched();
 	}
 }
@@ -120,14 +102,12 @@ static void resync_suspects(void)
 /* An mm without users whose exit_mmap() was missed would stay for ever. */
 static void retire_lost(void)
 {
-	struct svma_tracked *t;
-	u64 after = 0;
+	struct svma_tracked *t = NULL;
 
-	while ((t = next_tracked(after))) {
-		after = t->id;
+	while ((t = svma_tracked_next(t))) {
 		if (!atomic_read(&t->mm->mm_users))
 			svma_tracked_retire(t, false);
-		svma_tracked_put(t);
+		cond_resched();
 	}
 }
 
@@ -151,12 +131,12 @@ static void work(struct work_struct *unused)
 	mutex_lock(&svma_admin);
 	svma_bury();
 	svma_journals_squeeze();
-	if (time_after_eq(jiffies, last_watch + SVMA_PERIOD)) {
+	if (time_after_eq(jiffies, last_watch + SVMA_PERIOD) || svma_switches() != switches_before) {
 		last_watch = jiffies;
 		watch_probes();
 		retire_lost();
 	}
-	if (!disarmed)
+	if (!disarmed && !svma_switching())
 		resync_suspects();
 	svma_debugfs_update();
 	mutex_unlock(&svma_admin);

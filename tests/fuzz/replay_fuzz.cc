@@ -242,7 +242,7 @@ class Falsifier {
         vma.anon_vma += 1000;
         vma.anon_singular ^= 1;
         field_ = SVMA_CORE_FIELD_ANON_VMA;
-        return (op_.steps & SVMA_STEP_FAULTED) == 0;
+        return (op_.steps & (SVMA_STEP_FAULTED | SVMA_STEP_FAULTED_BESIDE)) == 0;
     }
   }
 
@@ -1060,7 +1060,8 @@ class Chaos : public test::KernelProbes {
     if (choice & 8) svma_core_call_step(shadow_->get(), &call, &op_, &verdict);
     svma_u64 predicted = 0;
     svma_placement where{};
-    for (svma_u64* field : {&where.base, &where.legacy_base, &where.end, &where.task_size})
+    for (svma_u64* field :
+         {&where.base, &where.legacy_base, &where.end, &where.task_size, &where.full_size})
       *field = draw_number();
     where.flags = static_cast<u32>(bytes_.below(8));
     call.placement = where;
@@ -1137,16 +1138,7 @@ class Chaos : public test::KernelProbes {
 }  // namespace
 }  // namespace svma
 
-// With SVMA_MUTATION in the environment the core predicts wrongly on purpose, and a crash is what
-// should follow (base/mutation.hpp).
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  const char* const mutation = std::getenv("SVMA_MUTATION");
-  if (mutation != nullptr && svma_core_mutate(mutation) != 0) {
-    std::fprintf(stderr, "no such mutation: %s\n", mutation);
-    std::exit(EXIT_FAILURE);
-  }
-  return 0;
-}
+extern "C" int LLVMFuzzerInitialize(int*, char***) { return svma::test::switch_mutation_on(); }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;

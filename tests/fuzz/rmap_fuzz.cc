@@ -45,16 +45,7 @@ void run(test::Bytes bytes) {
 }  // namespace
 }  // namespace svma
 
-// With SVMA_MUTATION in the environment the core is wrong on purpose, and a crash is what should
-// follow (base/mutation.hpp).
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  const char* const mutation = std::getenv("SVMA_MUTATION");
-  if (mutation != nullptr && svma_core_mutate(mutation) != 0) {
-    std::fprintf(stderr, "no such mutation: %s\n", mutation);
-    std::exit(EXIT_FAILURE);
-  }
-  return 0;
-}
+extern "C" int LLVMFuzzerInitialize(int*, char***) { return svma::test::switch_mutation_on(); }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   svma::run(svma::test::Bytes(data, size));

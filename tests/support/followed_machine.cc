@@ -62,6 +62,21 @@ void FollowedMachine::reload(std::size_t mm) {
   process.suspect = err_ != 0;
 }
 
+void FollowedMachine::begin_reload(std::size_t mm) {
+  Process& process = *processes_[mm];
+  give_up(process);
+  svma_core_shadow_clear(process.shadow);
+  process.progress = {};
+}
+
+bool FollowedMachine::reload_part(std::size_t mm, u32 budget) {
+  Process& process = *processes_[mm];
+  err_ = svma_core_load_part(process.shadow, &process.kernel.live(), &process.progress, budget);
+  if (err_ != 0) svma_core_shadow_clear(process.shadow);
+  process.suspect = err_ != 0 || process.progress.stage != SVMA_LOAD_DONE;
+  return process.suspect && err_ == 0;
+}
+
 NaiveKernel& FollowedMachine::in(std::size_t mm) {
   current_ = processes_[mm].get();
   return current_->kernel;

@@ -30,10 +30,12 @@ class FollowedMachine : public KernelProbes {
   FollowedMachine(const FollowedMachine&) = delete;
   FollowedMachine& operator=(const FollowedMachine&) = delete;
 
-  std::size_t spawn();                   // without any VMA
-  std::size_t fork(std::size_t parent);  // its shadow is empty if that failed: see err()
-  void exit(std::size_t mm);             // which nobody may name again
-  void reload(std::size_t mm);           // out of reverse mapping, and back by a resync
+  std::size_t spawn();                           // without any VMA
+  std::size_t fork(std::size_t parent);          // its shadow is empty if that failed: see err()
+  void exit(std::size_t mm);                     // which nobody may name again
+  void reload(std::size_t mm);                   // out of reverse mapping, and back by a resync
+  void begin_reload(std::size_t mm);             // also anew: forgets what was loaded
+  bool reload_part(std::size_t mm, u32 budget);  // whether there is more; err(): not at all
 
   // A kernel whose calls the shadow of `mm` follows.
   NaiveKernel& in(std::size_t mm);
@@ -69,6 +71,7 @@ class FollowedMachine : public KernelProbes {
     Memory memory;
     svma_shadow* shadow;
     bool suspect = false;
+    svma_load progress{};
   };
 
   void call(const svma_call&) override {}

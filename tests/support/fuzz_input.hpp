@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "abi/core_api.h"
 #include "base/types.hpp"
 
 namespace svma::test {
@@ -43,5 +44,16 @@ class ComparisonCount {
  private:
   u64 count_ = 0;
 };
+
+// With SVMA_MUTATION in the environment the core is wrong on purpose, and a crash is what should
+// follow (base/mutation.hpp).
+inline int switch_mutation_on() {
+  const char* const mutation = std::getenv("SVMA_MUTATION");
+  if (mutation != nullptr && svma_core_mutate(mutation) != 0) {
+    std::fprintf(stderr, "no such mutation: %s\n", mutation);
+    std::exit(EXIT_FAILURE);
+  }
+  return 0;
+}
 
 }  // namespace svma::test

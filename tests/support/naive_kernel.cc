@@ -256,6 +256,7 @@ i64 NaiveKernel::mmap(u64 hint, u64 length, u64 prot, u64 flags, u64 file, u64 p
   call.placement.legacy_base = low_;
   call.placement.end = high_;
   call.placement.task_size = kTaskSize;
+  call.placement.full_size = kTaskSize;
   call.placement.flags = SVMA_PLACEMENT_TOPDOWN;
   probes_.call(call);
   length = page_up(length);
@@ -606,7 +607,7 @@ i64 NaiveKernel::expand_downwards(svma_op& op, std::size_t index, u64 addr) {
     const bool stack = (below.attrs.vm_flags & kVmGrowsDown) != 0;
     if (!stack && accessible && addr - below.end < stack_guard_gap_) return -ENOMEM;
   }
-  if (vma.attrs.anon_vma == 0) op.steps |= SVMA_STEP_FAULTED;
+  if (vma.attrs.anon_vma == 0) op.steps |= SVMA_STEP_FAULTED_BESIDE;
   prepare_anon_vma(index);
   if (addr >= vma.start) return 0;
   const u64 grow = (vma.start - addr) / kPageSize;

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <sstream>
 
 #include "tracee.hpp"
@@ -47,17 +49,55 @@ TEST_F(Debugfs, Tracked_FilesExistAndAgree) {
   EXPECT_EQ(Difference(shadow, ProcMaps(puppet_.pid())), "");
   EXPECT_EQ(Lines(ReadFile(File("tree"))), shadow.size());
   EXPECT_EQ(Lines(ReadFile(File("list"))), shadow.size());
+  EXPECT_EQ(Lines(ReadFile(File("pgtable"))), shadow.size());
   EXPECT_EQ(ReadFile(File("divergences")), "");
   std::string health = ReadFile(File("health"));
   EXPECT_NE(health.find("invariants hold\n"), std::string::npos) << health;
   EXPECT_NE(health.find("\nmap_count " + std::to_string(shadow.size()) + "\n"), std::string::npos)
       << health;
   for (const char* name :
-       {"maps", "tree", "list", "gaps", "rmap", "health", "journal", "divergences"}) {
+       {"maps", "tree", "list", "gaps", "rmap", "pgtable", "health", "journal", "divergences"}) {
     struct stat status;
     ASSERT_EQ(stat(File(name).c_str(), &status), 0) << name;
     EXPECT_EQ(status.st_mode & 07777, 0400u) << name;
   }
+}
+
+TEST_F(Debugfs, Pgtable_SaysTheSameAsTheIoctl) {
+  ASSERT_TRUE(HasDir());
+  // Stopped, so that it touches nothing between the two.
+  int status = 0;
+  ASSERT_EQ(kill(puppet_.pid(), SIGSTOP), 0);
+  ASSERT_EQ(waitpid(puppet_.pid(), &status, WUNTRACED), puppet_.pid());
+  std::istringstream lines(ReadFile(File("pgtable")));
+  std::vector<svma_page_sum> sums(512);
+  auto question = Argument<svma_pages>();
+  question.flags = SVMA_PAGES_SUMS;
+  question.pid = puppet_.pid();
+  question.end = SVMA_NONE;
+  question.capacity = sums.size();
+  question.buffer = reinterpret_cast<uint64_t>(sums.data());
+  ASSERT_EQ(device_.Ask(SVMA_IOC_PAGES, &question), 0);
+  uint64_t pages = 0;
+  for (uint32_t i = 0; i < question.count; i++) {
+    unsigned long long start = 0, end = 0, present = 0, anon = 0, file = 0, shmem = 0;
+    std::string line;
+    ASSERT_TRUE(std::getline(lines, line));
+    ASSERT_EQ(sscanf(line.c_str(), "%llx-%llx present %llu anon %llu file %llu shmem %llu", &start,
+                     &end, &present, &anon, &file, &shmem),
+              6)
+        << line;
+    EXPECT_EQ(start, sums[i].start);
+    EXPECT_EQ(end, sums[i].end);
+    EXPECT_EQ(present, sums[i].present) << line;
+    EXPECT_EQ(anon, sums[i].anon) << line;
+    EXPECT_EQ(file, sums[i].file) << line;
+    EXPECT_EQ(shmem, sums[i].shmem) << line;
+    pages += present;
+  }
+  EXPECT_GT(pages, 50u);
+  std::string rest;
+  EXPECT_FALSE(std::getline(lines, rest)) << rest;
 }
 
 TEST_F(Debugfs, Gaps_AreTheHolesOfTheSnapshot) {

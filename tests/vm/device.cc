@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "device.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -56,11 +58,41 @@ int Device::Ask(unsigned long request, void* argument) const {
   return ioctl(fd_, request, argument) < 0 ? errno : 0;
 }
 
+namespace {
+
+// Somebody among them has what we wait for.
+void PrintWhoIsAwake() {
+  DIR* const proc = opendir("/proc");
+  while (const dirent* entry = readdir(proc)) {
+    const std::string place = "/proc/" + std::string(entry->d_name);
+    const std::string stat = ReadFile(place + "/stat");
+    const size_t name = stat.rfind(") ");
+    if (atoi(entry->d_name) == 0 || name == std::string::npos) continue;
+    const char state = stat[name + 2];
+    if (strchr("SIZX", state)) continue;
+    printf("%c %s)\n%s", state, stat.substr(0, name).c_str(), ReadFile(place + "/stack").c_str());
+  }
+  closedir(proc);
+}
+
+}  // namespace
+
+int Device::AskUntilFree(unsigned long request, void* argument, int busy) const {
+  constexpr int kMostTries = 5;
+  int error = Ask(request, argument);
+  for (int i = 1; i < kMostTries && error == busy; i++) {
+    printf("request %lu: %s, once more\n", request & 0xff, strerror(error));
+    PrintWhoIsAwake();
+    error = Ask(request, argument);
+  }
+  return error;
+}
+
 int Device::Track(int pid, uint32_t flags, uint64_t* mm_id) const {
   auto track = Argument<svma_track>();
   track.pid = pid;
   track.flags = flags;
-  int error = Ask(SVMA_IOC_TRACK, &track);
+  int error = AskUntilFree(SVMA_IOC_TRACK, &track, EAGAIN);
   if (mm_id) *mm_id = track.mm_id;
   return error;
 }
@@ -80,7 +112,7 @@ int Device::Mm(int pid, uint64_t mm_id, svma_mm* out) const {
 }
 
 std::vector<svma_mm> Device::List(uint32_t flags) const {
-  std::vector<svma_mm> mms(1024);
+  std::vector<svma_mm> mms(4096);
   auto list = Argument<svma_list>();
   list.flags = flags;
   list.capacity = mms.size();
@@ -282,10 +314,23 @@ int WriteFile(const std::string& path, const std::string& text) {
   return error;
 }
 
+uint64_t Stat(const std::string& name) {
+  std::istringstream lines(ReadFile(SVMA_DEBUGFS "/stats"));
+  for (std::string line; std::getline(lines, line);)
+    if (line.rfind(name + " ", 0) == 0) return std::stoull(line.substr(name.size() + 1));
+  throw std::runtime_error("no " + name + " in stats");
+}
+
 std::string DebugDir(int pid) { return std::string(SVMA_DEBUGFS "/") + std::to_string(pid); }
 
+int Patience() {
+  static const char* const factor = getenv("SVMA_PATIENCE");
+  return factor ? std::max(1, atoi(factor)) : 1;
+}
+
 bool WaitFor(const std::function<bool()>& condition, int milliseconds) {
-  auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+  auto end =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds) * Patience();
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));

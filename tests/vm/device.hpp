@@ -30,6 +30,12 @@ class Device {
   // RETURNS: 0 or errno.
   int Ask(unsigned long request, void* argument) const;
 
+  // As Ask(), and again, a few times, when that says `busy`: the mmap_lock was not to be had for 2
+  // s. An emulator's processors take turns of 0.1 s, so whoever holds it and is nice may well be as
+  // slow, as khugepaged is. Each time is printed, with the stacks of all that do not sleep.
+  int AskUntilFree(unsigned long request, void* argument, int busy) const;
+
+  // Until the process lets itself be looked at.
   int Track(int pid, uint32_t flags, uint64_t* mm_id = nullptr) const;
   int Untrack(int pid, uint64_t mm_id = 0) const;
   int Mm(int pid, uint64_t mm_id, svma_mm* out) const;
@@ -85,10 +91,15 @@ std::string TreeFault(const std::vector<svma_vma>& records);
 std::string ReadFile(const std::string& path);
 // RETURNS: 0 or errno.
 int WriteFile(const std::string& path, const std::string& text);
+// A line of debugfs' stats. Throws when there is none of that name.
+uint64_t Stat(const std::string& name);
 // The per-process directory of debugfs.
 std::string DebugDir(int pid);
 
-// Asks every 10 ms until `condition` is true. RETURNS: false after `milliseconds`.
+// How many times as long as usual to wait for something: run-vm says how slow the kernel is.
+int Patience();
+
+// Asks every 10 ms until `condition` is true. RETURNS: false after `milliseconds` times Patience().
 bool WaitFor(const std::function<bool()>& condition, int milliseconds = 2000);
 
 }  // namespace guest

@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/ioctl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <functional>
 
 #include "puppet.hpp"
 
@@ -52,17 +54,21 @@ struct Raw {
   void Put(size_t at, uint32_t value) { memcpy(bytes + at, &value, sizeof(value)); }
 };
 
-// RETURNS: errno of opening the device as nobody; 0 when it opens.
-int OpenAsNobody() {
+// RETURNS: what `function` returned in a child, -1 when that did not end by itself.
+int InChild(const std::function<int()>& function) {
   pid_t pid = fork();
-  if (pid == 0) {
-    if (setgid(65534) || setuid(65534)) _exit(255);
-    int fd = open(SVMA_DEVICE, O_RDWR);
-    _exit(fd < 0 ? errno : 0);
-  }
+  if (pid == 0) _exit(function());
   int status = 0;
   waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// RETURNS: errno of opening the device; 0 when it opens.
+int TryOpen() { return open(SVMA_DEVICE, O_RDWR) < 0 ? errno : 0; }
+
+// Likewise as nobody.
+int OpenAsNobody() {
+  return InChild([] { return setgid(65534) || setuid(65534) ? 255 : TryOpen(); });
 }
 
 TEST(Device, Version_RightAbi_AnswersModuleAndKernel) {
@@ -71,7 +77,7 @@ TEST(Device, Version_RightAbi_AnswersModuleAndKernel) {
   version.abi = SVMA_ABI_VERSION;
   ASSERT_EQ(device.Ask(SVMA_IOC_VERSION, &version), 0);
   EXPECT_EQ(version.abi, SVMA_ABI_VERSION);
-  EXPECT_EQ(version.features, 0u);
+  EXPECT_EQ(version.features & ~SVMA_FEATURE_HOLES, 0u);
   EXPECT_GT(strnlen(version.module, sizeof(version.module)), 0u);
   EXPECT_LT(strnlen(version.kernel, sizeof(version.kernel)), sizeof(version.kernel));
 }
@@ -203,6 +209,35 @@ TEST(Device, Open_Unprivileged_Refused) {
   ASSERT_EQ(chmod(SVMA_DEVICE, 0666), 0);
   EXPECT_EQ(OpenAsNobody(), EPERM);
   ASSERT_EQ(chmod(SVMA_DEVICE, 0600), 0);
+}
+
+TEST(Device, Open_RootOfAUserNamespace_Refused) {
+  EXPECT_EQ(InChild([] {
+              if (unshare(CLONE_NEWUSER) || WriteFile("/proc/self/uid_map", "0 0 1")) return 255;
+              return geteuid() == 0 ? TryOpen() : 254;
+            }),
+            EPERM);
+}
+
+// Numbers mean what they mean to the caller, also on a descriptor from outside.
+TEST(Device, Track_FromAnotherPidNamespace_NobodyOutsideIsFound) {
+  Puppet puppet;
+  Device device;
+  ASSERT_EQ(device.Track(puppet.pid(), 0), 0);
+  EXPECT_EQ(InChild([&] {
+              if (unshare(CLONE_NEWPID)) return 255;
+              return InChild([&] {
+                if (getpid() != 1) return 254;
+                const std::vector<svma_mm> seen = device.List();
+                if (seen.size() != 1 || seen[0].pid != 0) return 253;
+                if (device.Untrack(puppet.pid()) == 0) return 252;
+                svma_mm mm;
+                if (device.Mm(puppet.pid(), 0, &mm) == 0) return 251;
+                return device.Track(puppet.pid(), 0);
+              });
+            }),
+            ESRCH);
+  EXPECT_EQ(device.List().size(), 1u);
 }
 
 TEST(Device, Queries_NotTracked_Enoent) {

@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# In the guest: load_unload.sh MODULE REPORT [STEP]. Each line it prints is one test; status 0 when all passed.
+# In the guest: load_unload.sh MODULE REPORT [ROUNDS [STEP]]. Each line it prints is one test; status 0 when all passed.
 # One symbol in STEP (8) is missing in turn; 1 takes all, which is a second and more for each.
 # REPORT gets the numbers in GoogleTest's form.
 set -u
 module=$1
 report=$2
-step=${3:-8}
+rounds=${3:-20}
+step=${4:-8}
+svma=$(dirname "$module")/bin/svma
 debugfs=/sys/kernel/debug/svma
-rounds=20
 passed=0
 failed=0
 
@@ -139,19 +140,104 @@ missing() {
 missing_some() {
   local symbol required
   insmod "$module" || { echo 'insmod failed'; return; }
-  required=$(awk 'NR > 1 { print $1 }' $debugfs/probes) # every row is
+  # Without those that only tell sooner of a silence.
+  required=$(awk 'NR > 1 && $NF != "switched" { print $1 }' $debugfs/probes)
   rmmod svma
   [ "$(wc -w <<<"$required")" -gt 30 ] || echo "few rows: $required"
   for symbol in $(awk "NR % $step == 0" <<<"$required"); do missing "$symbol" 'required symbol %s .* not in this kernel'; done
   missing stack_guard_gap '%s is not in kallsyms'
 }
 
+# The harness dies at any moment, while what it follows runs.
+killed() {
+  local i pid
+  insmod "$module" || { echo 'insmod failed'; return; }
+  for ((i = 0; i < rounds; i++)); do
+    "$svma" check -- stress-ng --quiet --vm 1 --vm-bytes 2M --fork 1 --timeout 5 >/tmp/killed.log 2>&1 &
+    pid=$!
+    sleep "$((RANDOM % 3)).$((RANDOM % 10))"
+    kill -KILL $pid 2>/dev/null || { echo "round $i: it had ended before: $(tail -n 1 /tmp/killed.log)"; break; }
+    wait $pid 2>/dev/null
+    pkill -KILL stress-ng
+    # Its last descriptor is closed by a task of the kernel's.
+    for _ in $(seq 100); do grep -q '^tracked 0$' $debugfs/stats && break; sleep 0.1; done
+    grep -q '^tracked 0$' $debugfs/stats || { echo "round $i: still $(grep '^tracked' $debugfs/stats)"; break; }
+    grep -q '^divergent 0$' $debugfs/stats || { echo "round $i: $(tr '\n' ' ' <$debugfs/stats)"; break; }
+    rmmod svma || { echo "rmmod failed in round $i"; break; }
+    insmod "$module" || { echo "insmod failed in round $i"; break; }
+  done
+  loaded && rmmod svma
+}
+
+files_open() {
+  local pid name fd message fds=()
+  insmod "$module" || { echo 'insmod failed'; return; }
+  sleep 100 &
+  pid=$!
+  sleep 0.5
+  echo $pid >$debugfs/track
+  for _ in $(seq 100); do [ -e $debugfs/$pid/journal ] && break; sleep 0.1; done
+  for name in $debugfs/stats $debugfs/$pid/{maps,tree,list,gaps,rmap,pgtable,journal}; do
+    exec {fd}<"$name" || { echo "$name can't be opened"; continue; }
+    fds+=("$fd")
+    read -r -n 1 -u "$fd"
+  done
+  [ ${#fds[@]} -gt 5 ] || echo "only ${#fds[@]} files were open"
+  message=$(rmmod svma 2>&1) && echo 'rmmod succeeded'
+  [[ $message == *'in use'* ]] || echo "rmmod said: $message"
+  for fd in "${fds[@]}"; do
+    cat <&"$fd" >/dev/null || echo 'one can not be read any more'
+    exec {fd}<&-
+  done
+  rmmod svma || echo 'rmmod failed after close'
+  kill $pid
+  wait $pid 2>/dev/null
+}
+
+# Processes that can't do anything just then: stopped, frozen, dead and not waited for.
+still() {
+  local stopped frozen parent group=/sys/fs/cgroup/svma
+  insmod "$module" || { echo 'insmod failed'; return; }
+  mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  mkdir -p $group
+  python3 -c 'while True: pass' &
+  stopped=$!
+  python3 -c 'while True: pass' &
+  frozen=$!
+  # Its child is dead, and nobody asks.
+  python3 -c 'import os, time; os.fork() or os._exit(0); time.sleep(100)' &
+  parent=$!
+  sleep 1
+  for pid in $stopped $frozen $parent; do echo "$pid" >$debugfs/track || echo "$pid can't be tracked"; done
+  kill -STOP $stopped
+  echo $frozen >$group/cgroup.procs && echo 1 >$group/cgroup.freeze || echo 'it can not be frozen'
+  for _ in $(seq 100); do grep -q '^frozen 1$' $group/cgroup.events && break; sleep 0.1; done
+  grep -q '^frozen 1$' $group/cgroup.events || echo 'it does not freeze'
+  # Once more, now that they are.
+  for pid in $stopped $frozen $parent; do
+    echo "-$pid" >$debugfs/track || echo "$pid can't be untracked"
+    echo "$pid" >$debugfs/track || echo "$pid can't be tracked as it is"
+  done
+  timeout 30 rmmod svma || echo 'rmmod failed'
+  echo 0 >$group/cgroup.freeze
+  kill -CONT $stopped
+  for pid in $stopped $frozen $parent; do
+    kill -0 "$pid" || echo "$pid is gone"
+    kill "$pid"
+    wait "$pid" 2>/dev/null
+  done
+  rmdir $group
+}
+
 loaded && rmmod svma
 verdict Load_SymbolMissing_SaysWhich "$(missing_some 2>&1)"
-verdict LoadUnload_TwentyTimes_Works "$(times 2>&1)"
-verdict LoadUnload_TwentyTimesUnderTrackedStress_Works "$(times_under_load 2>&1)"
+verdict LoadUnload_Often_Works "$(times 2>&1)"
+verdict LoadUnload_OftenUnderTrackedStress_Works "$(times_under_load 2>&1)"
 verdict Load_AlreadyLoaded_FailsCleanly "$(twice 2>&1)"
 verdict Unload_DescriptorOpen_Busy "$(busy 2>&1)"
+verdict Unload_HarnessKilled_Works "$(killed 2>&1)"
+verdict Unload_FilesOpen_Busy "$(files_open 2>&1)"
+verdict Unload_TargetsStill_Works "$(still 2>&1)"
 verdict Unload_JournalsHeld_Works "$(journals 2>&1)"
 verdict Load_JournalOff_NoEntries "$(journals journal_entries=0 2>&1)"
 printf '<testsuites tests="%d" failures="%d" disabled="0" errors="0" name="load_unload"></testsuites>\n' \

@@ -62,6 +62,28 @@ TEST_F(Mmap, AnonymousChosenByKernel_Layout_Equal) {
   }
 }
 
+// With five levels of page tables whoever names a place there gets one there, by any search.
+TEST_F(Mmap, HintAboveTheLower47Bits_SearchedAsFarUp) {
+  constexpr uint64_t kHigh = uint64_t{1} << 50;
+  const bool five = ReadFile("/proc/cpuinfo").find(" la57") != std::string::npos;
+  const auto is_high = [](int64_t address) { return (address >> 47) != 0; };
+  const int64_t first = Do("a hint", SYS_mmap, {kHigh, kPage, kReadWrite, kPrivate, ~0ull, 0});
+  EXPECT_EQ(is_high(first), five);
+  if (five) {
+    EXPECT_EQ(first, static_cast<int64_t>(kHigh));
+  }
+  const int64_t second =
+      Do("a taken hint", SYS_mmap, {kHigh, 2 * kPage, kReadWrite, kPrivate, ~0ull, 0});
+  EXPECT_EQ(is_high(second), five);
+  if (five) {  // else it is above TASK_SIZE, which mremap() refuses
+    const int64_t moved = Do("a taken hint of mremap", SYS_mremap,
+                             {static_cast<uint64_t>(second), 2 * kPage, 2 * kPage,
+                              MREMAP_MAYMOVE | MREMAP_DONTUNMAP, kHigh});
+    EXPECT_TRUE(is_high(moved));
+  }
+  EXPECT_FALSE(is_high(Do("no hint", SYS_mmap, {0, kPage, kReadWrite, kPrivate, ~0ull, 0})));
+}
+
 TEST_F(Mmap, Adjacent_SameKind_Merge) {
   Map(0, 2);  // AA
   Map(2, 2);  // AAAA

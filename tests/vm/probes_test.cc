@@ -224,6 +224,55 @@ TEST_F(Silenced, FtraceBeforeItIsNoticed_NoFalseDivergence) {
   }
 }
 
+// Nor when they are off for so short a time that nobody has asked, and no canary has been called.
+TEST_F(Silenced, OffForAMoment_NoFalseDivergence) {
+  Map(40, 2);
+  for (const char* path : {kFtrace, kSwitch}) {
+    for (int i = 0; i < 10; i++) {
+      if (WriteFile(path, "0") == EOPNOTSUPP) break;
+      Unseen();
+      MixedCalls();
+      ASSERT_EQ(WriteFile(path, "1"), 0);
+      MixedCalls();
+      puppet_.Syscall(SYS_munmap, {At(0), 16 * kPage});
+      EXPECT_TRUE(WaitFor([&] { return Mm().health == SVMA_CLEAN; }, 2000));
+      Check("resync");
+    }
+  }
+  EXPECT_GE(Mm().counts.resyncs, 10u);
+}
+
+// Words: 1 for ftrace, else kprobes. Off, a mapping, on, as fast as it can be done.
+int64_t OffAndOn(Words words) {
+  const int fd = open(words[0] ? kFtrace : kSwitch, O_WRONLY | O_CLOEXEC);
+  if (write(fd, "0", 1) != 1) return errno;
+  mmap(reinterpret_cast<void*>(kArena), 4 * kPage, PROT_READ,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (pwrite(fd, "1", 1, 0) != 1) return -1;
+  close(fd);
+  return 0;
+}
+
+// Nor is a shadow called clean that lost something then, though nothing has happened since.
+TEST_F(Silenced, OffForAMoment_NotCleanUntilLoadedAgain) {
+  for (const uint64_t ftrace : {1, 0}) {
+    for (int i = 0; i < 10; i++) {
+      const uint64_t missed = device_.Stats(0).counts.missed;
+      const int64_t answer = puppet_.Run(OffAndOn, {ftrace}).value;
+      if (answer == EOPNOTSUPP) break;
+      ASSERT_EQ(answer, 0);
+      const bool clean = Mm().health == SVMA_CLEAN;
+      const std::string difference = Difference(device_.Snapshot(id_), ProcMaps(puppet_.pid()));
+      EXPECT_TRUE(!clean || difference.empty()) << difference;
+      EXPECT_TRUE(WaitFor([&] { return Mm().health == SVMA_CLEAN; }, 2000));
+      EXPECT_GT(device_.Stats(0).counts.missed, missed);
+      puppet_.Syscall(SYS_munmap, {At(0), 16 * kPage});
+      Check("resync");
+    }
+  }
+  EXPECT_GE(Mm().counts.resyncs, 10u);
+}
+
 // A check during which that happens must not pass.
 TEST_F(Silenced, Ftrace_CheckFails) {
   // Without the stream of answers, whose probes would not let v5.10 disable ftrace.

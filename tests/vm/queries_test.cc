@@ -124,7 +124,10 @@ TEST_F(Queries, Find_StartsEndsAndHoles_AsNaive) {
   for (uint64_t addr : {0ul, kPage, kTaskSize, ~0ul - 1, ~0ul}) ExpectFind(addr);
 }
 
+// v6.1 does not hold the length against the limits, whose answer then lies below the lower one;
+// its callers never ask so (EmptyArea.WindowShorterThanTheRequest of the unit tests).
 TEST_F(Queries, Gap_ManyLengthsAndLimits_AsNaive) {
+  const bool minds_window = !GapsAreWholeHoles() || Choice("search_measures_limits") == "yes";
   std::mt19937_64 random(7);
   for (uint32_t flags : {0u, SVMA_GAP_TOPDOWN}) {
     for (int i = 0; i < 4000; i++) {
@@ -142,7 +145,8 @@ TEST_F(Queries, Gap_ManyLengthsAndLimits_AsNaive) {
         ask.align_mask = (kPage << (random() % 10)) - 1;
         ask.align_offset = (random() % 8) * kPage;
       }
-      ExpectGap(ask);
+      const uint64_t window = ask.high_limit - ask.low_limit;
+      if (minds_window || window >= ask.length + ask.align_mask) ExpectGap(ask);
       if (HasFatalFailure()) return;
     }
   }

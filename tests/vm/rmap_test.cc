@@ -145,21 +145,6 @@ int64_t FillAlike(Words words) {
   return 0;
 }
 
-constexpr uint64_t kPresent = uint64_t{1} << 63;
-constexpr uint64_t kSwapped = uint64_t{1} << 62;
-constexpr uint64_t kPlace = (uint64_t{1} << 55) - 1;
-
-// /proc/PID/pagemap of whole VMAs.
-std::vector<uint64_t> Pagemap(int pid, uint64_t start, uint64_t end) {
-  std::vector<uint64_t> words((end - start) / kPage);
-  const int fd = open(("/proc/" + std::to_string(pid) + "/pagemap").c_str(), O_RDONLY);
-  EXPECT_GE(fd, 0);
-  const ssize_t size = words.size() * sizeof(words[0]);
-  EXPECT_EQ(pread(fd, words.data(), size, start / kPage * sizeof(words[0])), size);
-  close(fd);
-  return words;
-}
-
 using Place = std::pair<uint64_t, uint64_t>;  // mm_id, address
 
 class Rmap : public Tracee {
@@ -223,12 +208,13 @@ class Rmap : public Tracee {
       mms_[mm.mm_id] = mm.pid;
       for (const svma_vma& vma : device_.Snapshot(mm.mm_id)) {
         if (vma.start < kArena || vma.start >= kArena + 2 * kPagesOfFamily * kPage) continue;
-        const std::vector<uint64_t> words = Pagemap(mm.pid, vma.start, vma.end);
+        const std::vector<uint64_t> words =
+            Pagemap(mm.pid, vma.start, (vma.end - vma.start) / kPage);
         for (size_t i = 0; i < words.size(); i++) {
-          if (!(words[i] & kPresent)) continue;
+          if (!(words[i] & kPagemapPresent)) continue;
           const Place place(mm.mm_id, vma.start + i * kPage);
-          by_frame_[words[i] & kPlace].insert(place);
-          frame_at_[place] = words[i] & kPlace;
+          by_frame_[words[i] & kPagemapPlace].insert(place);
+          frame_at_[place] = words[i] & kPagemapPlace;
         }
       }
     }
@@ -426,36 +412,28 @@ TEST_F(Rmap, Migration_SharersStayTheSame) {
   Map(0, 4);
   Touch(0, 4);
   const pid_t child = ForkChild();
-  const uint64_t frame = Pagemap(puppet_.pid(), At(1), At(2))[0] & kPlace;
+  const uint64_t frame = Pagemap(puppet_.pid(), At(1))[0] & kPagemapPlace;
   ASSERT_EQ(puppet_.Syscall(SYS_madvise, {At(1), kPage, kSoftOffline}).value, 0);
   Check("migrated");
-  const uint64_t there = Pagemap(puppet_.pid(), At(1), At(2))[0] & kPlace;
+  const uint64_t there = Pagemap(puppet_.pid(), At(1))[0] & kPagemapPlace;
   EXPECT_NE(there, frame);
-  EXPECT_EQ(Pagemap(child, At(1), At(2))[0] & kPlace, there);
+  EXPECT_EQ(Pagemap(child, At(1))[0] & kPagemapPlace, there);
   ExpectCommand(1, "2 VMAs may map it, 2 do; that is all of them");
   KillAndReap(child);
 }
 
 TEST_F(Rmap, SwappedOut_FoundByItsSlot) {
-  const std::string file = "/rmap-test-swap";
-  ASSERT_EQ(system(("dd if=/dev/zero of=" + file + " bs=1M count=16 status=none && chmod 600 " +
-                    file + " && mkswap -q " + file + " && swapon " + file)
-                       .c_str()),
-            0);
+  const SwapFile swap;
   Map(0, 4);
   Touch(0, 4);
-  // What another CPU has still to put on a list of pages is passed over.
-  EXPECT_TRUE(WaitFor([&] {
-    puppet_.Syscall(SYS_madvise, {At(0), 4 * kPage, MADV_PAGEOUT});
-    return Pagemap(puppet_.pid(), At(1), At(2))[0] & kSwapped;
-  }));
+  PageOut(0, 4);
+  ASSERT_TRUE(Pagemap(puppet_.pid(), At(1))[0] & kPagemapSwapped);
   const pid_t child = ForkChild();
   ExpectCommand(1, "swapped out, slot");
   ExpectCommand(1, "2 VMAs may map it, 2 do\n");
   Touch(1, 1);
   ExpectCommand(1, "2 VMAs may map it, 1 do");
   KillAndReap(child);
-  EXPECT_EQ(system(("swapoff " + file + " && rm " + file).c_str()), 0);
 }
 
 TEST_F(Rmap, HugePage_ForkedAndSplit_AllOfThem) {
@@ -484,8 +462,8 @@ TEST_F(Rmap, Ksm_MergedPage_CountIsNotClaimed) {
   ASSERT_EQ(WriteFile("/sys/kernel/mm/ksm/pages_to_scan", "10000"), 0);
   ASSERT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "1"), 0);
   EXPECT_TRUE(WaitFor([&] {
-    const std::vector<uint64_t> words = Pagemap(puppet_.pid(), At(0), At(64));
-    return (words[3] & kPlace) == (words[60] & kPlace);
+    const std::vector<uint64_t> words = Pagemap(puppet_.pid(), At(0), 64);
+    return (words[3] & kPagemapPlace) == (words[60] & kPagemapPlace);
   }));
   ExpectCommand(3, "anonymous, merged by KSM");
   EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "2"), 0);

@@ -43,7 +43,7 @@ class Shape : public Tracee {
     auto shape = Argument<svma_shape>();
     shape.mm_id = id_;
     shape.length = length;
-    EXPECT_EQ(device_.Ask(SVMA_IOC_SHAPE, &shape), 0);
+    EXPECT_EQ(device_.AskUntilFree(SVMA_IOC_SHAPE, &shape, EBUSY), 0);
     return shape;
   }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tracee.hpp"
 
+#include <fcntl.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <sstream>
 
 namespace guest {
@@ -55,6 +57,31 @@ bool InPersonality(unsigned long wanted) {
   EXPECT_EQ(waitpid(pid, &status, 0), pid);
   EXPECT_EQ(status, 0) << "the test in the other process failed";
   return false;
+}
+
+std::vector<uint64_t> Pagemap(pid_t pid, uint64_t address, uint64_t pages) {
+  std::vector<uint64_t> words(pages);
+  const int fd = open(("/proc/" + std::to_string(pid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC);
+  const ssize_t size = pages * sizeof(words[0]);
+  EXPECT_EQ(pread(fd, words.data(), size, address / kPage * sizeof(words[0])), size);
+  close(fd);
+  return words;
+}
+
+SwapFile::SwapFile() {
+  EXPECT_EQ(system("dd if=/dev/zero of=/test-swap bs=1M count=16 status=none && "
+                   "chmod 600 /test-swap && mkswap -q /test-swap && swapon /test-swap"),
+            0);
+}
+
+SwapFile::~SwapFile() { EXPECT_EQ(system("swapoff /test-swap && rm /test-swap"), 0); }
+
+void Tracee::PageOut(uint64_t page, uint64_t pages) {
+  // A page that a processor has still to put on a list of the kernel's is passed over by
+  // MADV_PAGEOUT; compaction begins by telling all of them to do so (compact_nodes() in
+  // mm/compaction.c, v5.10 to v7.3).
+  ASSERT_EQ(WriteFile("/proc/sys/vm/compact_memory", "1"), 0);
+  Do("page out", SYS_madvise, {At(page), pages * kPage, MADV_PAGEOUT});
 }
 
 void Tracee::Map(uint64_t page, uint64_t pages, int protection, int flags, int fd,

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "device.hpp"
 #include "puppet.hpp"
@@ -34,6 +35,20 @@ void CheckMm(const Device& device, const std::string& step, int pid, uint64_t id
 
 // Runs the test that calls it once more in a process of that personality. RETURNS: true in there.
 bool InPersonality(unsigned long wanted);
+
+// Words of /proc/PID/pagemap: what is in place of a page that is present or swapped.
+constexpr uint64_t kPagemapPresent = uint64_t{1} << 63, kPagemapSwapped = uint64_t{1} << 62;
+constexpr uint64_t kPagemapPlace = (uint64_t{1} << 55) - 1;
+std::vector<uint64_t> Pagemap(pid_t pid, uint64_t address, uint64_t pages = 1);
+
+// A swap area, as long as it exists.
+class SwapFile {
+ public:
+  SwapFile();
+  ~SwapFile();
+  SwapFile(const SwapFile&) = delete;
+  SwapFile& operator=(const SwapFile&) = delete;
+};
 
 class Tracee : public testing::Test {
  protected:
@@ -78,6 +93,8 @@ class Tracee : public testing::Test {
   void Protect(uint64_t page, uint64_t pages, int protection);
   // Writes into every page.
   void Touch(uint64_t page, uint64_t pages);
+  // Swaps out what was written to. REQUIRES: a swap area.
+  void PageOut(uint64_t page, uint64_t pages);
   // How many VMAs lie in the arena.
   size_t ArenaVmas() const;
 

@@ -4,6 +4,8 @@
 #include "base/memory.hpp"
 #include "base/mutation.hpp"
 #include "base/text.hpp"
+#include "pgtable/sinks.hpp"
+#include "pgtable/x86_64.hpp"
 #include "replay/advice.hpp"
 #include "replay/call.hpp"
 #include "replay/compare.hpp"
@@ -117,6 +119,10 @@ int svma_core_choice(const char* profile, unsigned int index, svma_choice* out) 
 void svma_core_shadow_clear(svma_shadow* shadow) { shadow->clear(); }
 
 int svma_core_load(svma_shadow* shadow, const void* mm) { return shadow->load(mm).err(); }
+
+int svma_core_load_part(svma_shadow* shadow, const void* mm, svma_load* progress, svma_u32 budget) {
+  return shadow->load_part(mm, *progress, budget).err();
+}
 
 int svma_core_fork(svma_shadow* child, const svma_shadow* parent) {
   return child->fork_from(*parent).err();
@@ -349,6 +355,46 @@ void svma_core_why(const svma_shadow* shadow, svma_u64 addr, svma_merge_report* 
   const svma::MergeRules& rules = space.merge_rules();
   if (svma::explain(rules, svma::MergeSide::kPrev, prev, *vma, out->with_prev)) out->mergeable |= 1;
   if (svma::explain(rules, svma::MergeSide::kNext, next, *vma, out->with_next)) out->mergeable |= 2;
+}
+
+namespace svma {
+namespace {
+
+// Calls visit(policy) with the policy of these page tables.
+template <class Visitor>
+void with_policy(const svma_pgtable& pgtable, Visitor visit) {
+  if (pgtable.levels == 5) {
+    visit(X86_64<5>(pgtable));
+  } else {
+    visit(X86_64<4>(pgtable));
+  }
+}
+
+}  // namespace
+}  // namespace svma
+
+void svma_core_find_way(const svma_pgtable* pgtable, svma_u64 addr, svma_u32 most,
+                        svma_core_way* out) {
+  svma::with_policy(*pgtable, [&](const auto& policy) {
+    svma::find_way(policy, pgtable->root, VirtAddr(addr), most, *out);
+  });
+}
+
+void svma_core_runs(const svma_pgtable* pgtable, svma_core_walk* walk, svma_u32 budget,
+                    svma_core_run* out, svma_u32* count, svma_u32 room) {
+  svma::RunSink sink(out, *count, room);
+  svma::with_policy(*pgtable, [&](const auto& policy) {
+    svma::walk_range(policy, pgtable->root, *walk, budget, sink);
+  });
+}
+
+svma_u32 svma_core_sum_up(const svma_pgtable* pgtable, svma_core_walk* walk, svma_u32 budget,
+                          svma_core_range_sum* range, svma_u32 count) {
+  svma_u32 done = 0;
+  svma::with_policy(*pgtable, [&](const auto& policy) {
+    done = svma::sum_ranges(policy, pgtable->root, *walk, budget, range, count);
+  });
+  return done;
 }
 
 namespace svma {

@@ -90,13 +90,14 @@ enum svma_core_field {
 #define SVMA_STEP_UNMAPPED 1u	/* the unmap inside succeeded */
 #define SVMA_STEP_NO_MEMORY 2u	/* overcommit refused the pages */
 #define SVMA_STEP_UNMAP_FAILED 4u	/* the unmap inside failed */
-#define SVMA_STEP_FAULTED 8u		/* a fault inside gave a VMA its anon_vma */
+#define SVMA_STEP_FAULTED 8u		/* a fault inside, by nobody else, gave a VMA its anon_vma */
 #define SVMA_STEP_LIMITS_MOVED 16u	/* the rlimits were not the same at begin and end */
 #define SVMA_STEP_UNDONE 32u		/* a move was undone: its target was unmapped again */
 #define SVMA_STEP_CUT 64u		/* what the unmap inside concerns was cut off at both ends */
 #define SVMA_STEP_BESIDE_UNMAP 128u	/* an unmap went on under the lock held for reading */
 #define SVMA_STEP_MORE_GREW 256u	/* other stacks have grown, too, which follow: compare after the last */
 #define SVMA_STEP_GUARDED 512u		/* madvise() marked a VMA beside it, or was about to */
+#define SVMA_STEP_FAULTED_BESIDE 1024u	/* others may have faulted meanwhile */
 
 /* Why a prediction may need an input; see replay/facts.hpp. The numbers are those of enum svma_fact. */
 #define SVMA_CORE_FACTS 11
@@ -184,6 +185,7 @@ enum svma_call_kind {
  * @legacy_base: mmap_legacy_base or mmap_compat_legacy_base
  * @end: where a search from the bottom up ends: task_size_32bit() or task_size_64bit(0)
  * @task_size: TASK_SIZE of the task
+ * @full_size: TASK_SIZE_MAX, which a hint above the lower 47 bits gives access to
  * @flags: SVMA_PLACEMENT_ bits
  * @reserved: 0
  */
@@ -192,6 +194,7 @@ struct svma_placement {
 	svma_u64 legacy_base;
 	svma_u64 end;
 	svma_u64 task_size;
+	svma_u64 full_size;
 	svma_u32 flags;
 	svma_u32 reserved;
 };
@@ -537,12 +540,45 @@ void svma_core_rmap_leave(struct svma_shadow *shadow, int ended);
 void svma_core_rmap_abroad(struct svma_shadow *shadow);
 
 /**
- * svma_core_load - take over the whole live layout
+ * svma_core_load - take over the whole live layout in one go
  * @shadow: empty
  * @mm: the live mm, mmap_lock held at least for reading
  * Return: 0, or -ENOMEM when the pool ran empty (the shadow is empty again).
  */
 int svma_core_load(struct svma_shadow *shadow, const void *mm);
+
+/* svma_load.stage */
+enum svma_load_stage {
+	SVMA_LOAD_BEGIN = 0,
+	SVMA_LOAD_LAYOUT = 1,
+	SVMA_LOAD_CHAINS = 2,
+	SVMA_LOAD_SHARED = 3,
+	SVMA_LOAD_DONE = 4,
+};
+
+/**
+ * struct svma_load - how far a load in parts has come; the caller clears it before the first
+ * @stage: enum svma_load_stage
+ * @reserved: 0
+ * @at: the core's own
+ */
+struct svma_load {
+	svma_u32 stage;
+	svma_u32 reserved;
+	svma_u64 at;
+};
+
+/**
+ * svma_core_load_part - take over a part of the live layout
+ * @shadow: empty before the first part; nobody else may use it before the last
+ * @mm: the live mm, mmap_lock held; between two parts it may be given up as long as nothing changes that mm,
+ *	while others go on as they like
+ * @progress: what the part before has left
+ * @budget: ends after about so many VMAs and entries of their chains; not 0
+ * Return: 0; -ENOMEM when the pool ran empty; -ENOENT when the layout was seen to have changed. After an error the
+ *	shadow has to be cleared, without a lock if that is better.
+ */
+int svma_core_load_part(struct svma_shadow *shadow, const void *mm, struct svma_load *progress, svma_u32 budget);
 
 /**
  * svma_core_fork - predict the child of a fork
@@ -775,6 +811,200 @@ int svma_core_tree_shape(const struct svma_shadow *shadow, svma_u64 *from, svma_
  * Without a VMA at @addr only its neighbours are filled in.
  */
 void svma_core_why(const struct svma_shadow *shadow, svma_u64 addr, struct svma_merge_report *out);
+
+/* --- page tables ---------------------------------------------------------------------------------- */
+
+#define SVMA_CORE_TABLE_LEVELS 5
+
+/* What an entry is. The numbers are those of enum svma_entry_kind in uapi/svma.h; the shim asserts it. */
+enum svma_core_entry {
+	SVMA_CORE_ENTRY_NONE = 0,
+	SVMA_CORE_ENTRY_TABLE = 1,
+	SVMA_CORE_ENTRY_PAGE = 2,
+	SVMA_CORE_ENTRY_ZERO = 3,
+	SVMA_CORE_ENTRY_SPECIAL = 4,
+	SVMA_CORE_ENTRY_SWAP = 5,
+	SVMA_CORE_ENTRY_MIGRATION = 6,
+	SVMA_CORE_ENTRY_HWPOISON = 7,
+	SVMA_CORE_ENTRY_DEVICE = 8,
+	SVMA_CORE_ENTRY_MARKER = 9,
+	SVMA_CORE_ENTRY_BAD = 10,
+};
+
+/* Flags of an entry: SVMA_PTE_ in uapi/svma.h, likewise. */
+#define SVMA_CORE_PTE_WRITE 1u
+#define SVMA_CORE_PTE_EXEC 2u
+#define SVMA_CORE_PTE_USER 4u
+#define SVMA_CORE_PTE_ACCESSED 8u
+#define SVMA_CORE_PTE_DIRTY 16u
+#define SVMA_CORE_PTE_SOFT_DIRTY 32u
+#define SVMA_CORE_PTE_UFFD_WP 64u
+#define SVMA_CORE_PTE_PROTNONE 128u
+#define SVMA_CORE_PTE_GLOBAL 256u
+#define SVMA_CORE_PTE_WRITE_THROUGH 512u
+#define SVMA_CORE_PTE_NO_CACHE 1024u
+#define SVMA_CORE_PTE_PAT 2048u
+#define SVMA_CORE_PTE_EXCLUSIVE 4096u
+#define SVMA_CORE_PTE_ANON 0x10000u
+#define SVMA_CORE_PTE_FILE 0x20000u
+#define SVMA_CORE_PTE_SHMEM 0x40000u
+#define SVMA_CORE_PTE_PKEY_SHIFT 24
+
+/* Kinds of what is not present, by the type of a swap entry; all other types are swap areas. */
+struct svma_swap_kinds {
+	svma_u8 migration[3];	/* types; 255: this kernel has none. Likewise the others */
+	svma_u8 hwpoison;
+	svma_u8 marker;
+	svma_u8 device[4];
+	svma_u8 swapin_error;	/* what could not be swapped in; before there was a marker for it (6.1) */
+	svma_u8 reserved[6];
+};
+
+/**
+ * struct svma_pgtable - the page tables of a live mm
+ * @root: physical address of the pgd, bytes
+ * @frame_mask: bits of an entry that hold a physical address
+ * @levels: 4 or 5
+ * @dirty_bit: number of the bit that says dirty as the processor's own does (_PAGE_BIT_SAVED_DIRTY), 0: there is none
+ * @special_bit: number of the bit that says special as _PAGE_BIT_SPECIAL does (_PAGE_BIT_DEVMAP), 0: there is none
+ * @ignored_bit: number of the bit below 52 that tells of encryption, 0: there is none
+ * @reserved: 0
+ * @swap: how this kernel numbers what is not present
+ */
+struct svma_pgtable {
+	svma_u64 root;
+	svma_u64 frame_mask;
+	svma_u8 levels;
+	svma_u8 dirty_bit;
+	svma_u8 special_bit;
+	svma_u8 ignored_bit;
+	svma_u8 reserved[4];
+	struct svma_swap_kinds swap;
+};
+
+/* One entry on the way down; layout and meaning are those of struct svma_walk_level in uapi/svma.h. */
+struct svma_core_level {
+	svma_u64 table;
+	svma_u64 entry;
+	svma_u64 target;
+	svma_u32 level;
+	svma_u32 index;
+	svma_u32 kind;
+	svma_u32 flags;
+	svma_u32 swap_type;
+	svma_u32 reserved;
+};
+
+/**
+ * struct svma_core_way - the entries from the root down to an address
+ * @count: how many of @level are filled in
+ * @allowed: what all levels together allow: SVMA_PTE_WRITE, EXEC and USER; 0 when nothing is mapped, or the processor
+ *	is kept away
+ * @page_shift: of the last entry
+ * @reserved: 0
+ */
+struct svma_core_way {
+	svma_u32 count;
+	svma_u32 allowed;
+	svma_u32 page_shift;
+	svma_u32 reserved;
+	struct svma_core_level level[SVMA_CORE_TABLE_LEVELS];
+};
+
+/* struct svma_page_run in uapi/svma.h. */
+struct svma_core_run {
+	svma_u64 start;
+	svma_u64 target;
+	svma_u32 count;
+	svma_u32 flags;
+	svma_u16 swap_type;
+	svma_u8 kind;
+	svma_u8 page_shift;
+	svma_u32 reserved;
+};
+
+/* struct svma_page_sum in uapi/svma.h, behind its first three fields. */
+struct svma_core_sum {
+	svma_u64 present;
+	svma_u64 anon;
+	svma_u64 file;
+	svma_u64 shmem;
+	svma_u64 zero;
+	svma_u64 special;
+	svma_u64 swap;
+	svma_u64 migration;
+	svma_u64 hwpoison;
+	svma_u64 device;
+	svma_u64 marker;
+	svma_u64 bad;
+	svma_u64 protnone;
+	svma_u64 writable;
+	svma_u64 accessed;
+	svma_u64 dirty;
+	svma_u64 soft_dirty;
+	svma_u64 uffd_wp;
+	svma_u64 huge_2m;
+	svma_u64 huge_1g;
+	svma_u64 tables[SVMA_CORE_TABLE_LEVELS];
+};
+
+/* struct svma_page_sum in uapi/svma.h: what is mapped in [start, end). */
+struct svma_core_range_sum {
+	svma_u64 start;
+	svma_u64 end;
+	svma_u64 vma_flags;
+	struct svma_core_sum sum;
+};
+
+/**
+ * struct svma_core_walk - a walk over a range, part by part; the caller sets the first two and clears the rest
+ * @next: bytes, where to go on; the page that holds it
+ * @end: bytes, exclusive, rounded up to a page
+ * @entries: entries looked at so far
+ * @tables: tables met so far by level - 1, each once
+ * @below: by level - 1: what lies below this, bytes, is in a table that was met already
+ */
+struct svma_core_walk {
+	svma_u64 next;
+	svma_u64 end;
+	svma_u64 entries;
+	svma_u64 tables[SVMA_CORE_TABLE_LEVELS];
+	svma_u64 below[SVMA_CORE_TABLE_LEVELS];
+};
+
+/**
+ * svma_core_find_way - the entries from the root down to @addr
+ * @most: so many of them, where the tables below may not be looked at; ~0: all
+ *
+ * Context of this and the next two: mmap_lock held for reading and interrupts off, from before the root is read until
+ * the return, and what is looked at is in VMAs, or else tables are freed after all processors had interrupts on: a
+ * table that was reached stays memory. Entries may change at any time, whatever is read is bounded by
+ * @pgtable->levels, and what they hold is believed to lead to memory only as far as svma_os_table() does.
+ */
+void svma_core_find_way(const struct svma_pgtable *pgtable, svma_u64 addr, svma_u32 most, struct svma_core_way *out);
+
+/**
+ * svma_core_runs - what is mapped from walk->next on
+ * @walk: walk->next reaches walk->end when all is told, and is behind it when the last entry maps more than was asked
+ *	for; likewise the first one may begin below walk->next
+ * @budget: ends after about so many entries, whether or not walk->end is reached
+ * @out: runs[0] .. runs[*count - 1] are there already, and the last of them is continued when the first new entry does
+ * @count: in and out
+ * @room: how many fit; ends when there is none left
+ */
+void svma_core_runs(const struct svma_pgtable *pgtable, struct svma_core_walk *walk, svma_u32 budget,
+		    struct svma_core_run *out, svma_u32 *count, svma_u32 room);
+
+/**
+ * svma_core_sum_up - sum up ranges, from walk->next on, which is in the first of them or below; an entry that also maps
+ *	what is outside of one counts only as far as it is inside
+ * @walk: walk->next reaches the end of each; walk->end is set
+ * @range: one after the other in the address space, with sums to which to add; neighbours cost least
+ * @count: of them, not 0
+ * Return: how many are complete.
+ */
+svma_u32 svma_core_sum_up(const struct svma_pgtable *pgtable, struct svma_core_walk *walk, svma_u32 budget,
+			  struct svma_core_range_sum *range, svma_u32 count);
 
 /**
  * svma_core_verify - check every invariant of the shadow, and of its part in reverse mapping what can be told without

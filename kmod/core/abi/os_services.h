@@ -44,6 +44,7 @@ typedef unsigned short svma_u16;
  *	pages is off from their address, modulo 65521, the largest prime below 1 << 16
  * @split_shift: it can be split at multiples of 1 << split_shift only (hugetlbfs); 0: anywhere;
  *	SVMA_NEVER_SPLIT: nowhere (the pages of the vdso)
+ * @misplaced: the kernel's tree has it under other addresses than those of the VMA
  */
 struct svma_live_vma {
 	svma_u64 start;
@@ -64,7 +65,8 @@ struct svma_live_vma {
 	svma_u8 split_shift;
 	svma_u8 prepared;
 	svma_u16 anon_shift;
-	svma_u8 reserved[4];
+	svma_u8 misplaced;
+	svma_u8 reserved[3];
 };
 
 /**
@@ -259,6 +261,32 @@ int svma_os_rmap_settled(const void *mm);
  * Return: mm->brk, bytes.
  */
 svma_u64 svma_os_live_brk(const void *mm);
+
+/**
+ * svma_os_table - a page table
+ * @table: its physical address, bytes
+ * Return: its 512 entries, NULL when there is no memory at @table. They may be read until interrupts are on again, each
+ *	with one load, since others write to them at any time.
+ *
+ * Context: as svma_core_runs(): what @table holds is a table, or was one a moment ago.
+ */
+const svma_u64 *svma_os_table(svma_u64 table);
+
+/* svma_os_frames(): what the kernel's struct page says of a frame, from bit SVMA_FRAME_SHIFT on. */
+#define SVMA_FRAME_SHIFT 56	/* far above the number of any frame */
+#define SVMA_FRAME_KNOWN 1u	/* there is a struct page */
+#define SVMA_FRAME_ANON 2u
+#define SVMA_FRAME_FILE 4u	/* of the page cache */
+#define SVMA_FRAME_SHMEM 8u	/* likewise, and counted as MM_SHMEMPAGES */
+#define SVMA_FRAME_ZERO 16u	/* the zero page, or part of the huge one */
+
+/**
+ * svma_os_frames - what is in frames, as of some moment of the call; they may be in use for something else by now
+ * @frame: numbers of frames that entries map, at most 40 bits; to each its SVMA_FRAME_ bits are added, none when the
+ *	kernel has no struct page for it
+ * @count: of them
+ */
+void svma_os_frames(svma_u64 *frame, svma_u32 count);
 
 /**
  * svma_os_check_failed - an invariant of the core does not hold

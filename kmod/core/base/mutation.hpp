@@ -37,6 +37,23 @@ namespace svma {
   X(file_change_ignored)     /* a VMA that is found to map another file stays where it is */ \
   X(file_tree_leaked)        /* a tree whose last VMA has gone is kept */
 
+// Those of page tables, likewise.
+#define SVMA_PGTABLE_MUTATIONS(X)                                                            \
+  X(pgtable_index_off_by_one_bit)  /* the index at a level is taken one bit too high */      \
+  X(pgtable_nx_ignored)            /* all pages are executable */                            \
+  X(pgtable_upper_ignored)         /* permissions are those of the last entry alone */       \
+  X(pgtable_inversion_forgotten)   /* frames and offsets of what is not present */           \
+  X(pgtable_protnone_empty)        /* a PROT_NONE page is no page */                         \
+  X(pgtable_huge_pat_in_frame)     /* PAT of a huge page belongs to its frame's number */    \
+  X(pgtable_swap_soft_dirty)       /* soft-dirty of what is swapped is another bit */        \
+  X(pgtable_migration_as_swap)     /* what is being migrated is in a swap area */            \
+  X(pgtable_1g_as_2m)              /* a page of 1 GiB is told as one of 2 MiB */             \
+  X(pgtable_zero_as_anon)          /* the zero page is told as what it looks like */         \
+  X(pgtable_hole_too_far)          /* an entry behind a hole is passed over */               \
+  X(pgtable_table_twice)           /* a table is counted again where a walk goes on in it */ \
+  X(pgtable_huge_not_clipped)      /* a huge page counts as a whole where a part is asked */ \
+  X(pgtable_run_joins_permissions) /* a run goes on where permissions change */
+
 // The name, and what goes wrong. Each name is also what the module parameter `mutation` takes.
 #define SVMA_MUTATIONS(X)                                                                 \
   X(skip_merge_below)       /* mmap does not grow the VMA below */                        \
@@ -75,7 +92,8 @@ namespace svma {
   X(brk_call_longer)        /* brk is thought to map one page too many */                 \
   X(mbind_call_stops)       /* mbind is thought to visit one VMA only */                  \
   SVMA_RMAP_MUTATIONS(X)                                                                  \
-  SVMA_FILE_MUTATIONS(X)
+  SVMA_FILE_MUTATIONS(X)                                                                  \
+  SVMA_PGTABLE_MUTATIONS(X)
 
 enum class Mutation : u8 {
   none,

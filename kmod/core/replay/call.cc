@@ -86,8 +86,8 @@ void CallCheck::begin_range() {
       call_.cursor = start;
       call_.end = start + call_.args[1];
   }
-  if (is_uffd() && start == 0 && semantics_.uffd_passes_second_at_zero) {
-    const Vma* const first = space_.find_vma(VirtAddr(0));
+  if (is_uffd() && semantics_.uffd_passes_second_at_zero) {
+    const Vma* const first = space_.find_vma(VirtAddr(start));
     const Vma* const second = first != nullptr ? AddressSpace::next(first) : nullptr;
     if (second != nullptr && first->vm_start.value() == 0) call_.passed = second->vm_start.value();
   }
@@ -124,6 +124,11 @@ CallCheck::State CallCheck::next_step(Step& step) {
   }
   step.vm_flags = (vma->attrs.vm_flags & ~kVmLockedMask) | lock;
   return kStopped;
+}
+
+// What is probed of mlock() and mlockall() returns before the lock is given up.
+bool CallCheck::ends_locked() const {
+  return call_.kind == SVMA_CALL_MLOCK || call_.kind == SVMA_CALL_MLOCKALL;
 }
 
 bool CallCheck::is_uffd() const {
@@ -186,8 +191,10 @@ void CallCheck::release() {
 
 // A step that failed ends the call, with the step's error. Else it may stop for reasons of its own
 // where a step was possible: a security module or a driver refused, a pkey is not allocated.
-void CallCheck::end(i64 result, svma_verdict& verdict) const {
+// mlock() has none between its steps.
+void CallCheck::end(i64 result, svma_verdict& verdict) {
   if (PlanCheck::covers(call_)) return PlanCheck(semantics_, space_, call_).end(result, verdict);
+  if (ends_locked() && (call_.state & kStateMask) == kBegun) release();
   if (call_.failed != 0 && call_.kind != SVMA_CALL_MLOCKALL) {  // mlockall() goes on regardless
     compare_value(verdict, SVMA_CORE_FIELD_RESULT, static_cast<u64>(call_.failed),
                   static_cast<u64>(result));
@@ -211,6 +218,7 @@ void CallCheck::end(i64 result, svma_verdict& verdict) const {
       break;
     default:
       if (result == 0) break;  // compared below: it should have gone on
+      if (call_.kind == SVMA_CALL_MLOCK && (call_.state & kStepped)) break;
       count_fact(verdict, Fact::kFailure);
       return;
   }

@@ -35,7 +35,7 @@ class CallCheck {
   void release();
 
   // The call has returned.
-  void end(i64 result, svma_verdict& verdict) const;
+  void end(i64 result, svma_verdict& verdict);
 
  private:
   // svma_call.state
@@ -65,6 +65,7 @@ class CallCheck {
   bool repeats_step(const svma_op& op) const;
   State next_step(Step& step);
   State next_uffd_step(Step& step) const;
+  bool ends_locked() const;
   bool is_uffd() const;
   VmFlags protected_flags(const Vma& vma, VmFlags& unknown) const;
 

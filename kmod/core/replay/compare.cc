@@ -73,8 +73,30 @@ void Comparer::count(u32 field, const Vma* vma, const svma_live_vma* live) {
   if (live != nullptr) m->observed = *live;
 }
 
-// An anon_vma that came by a fault inside the operation (a populate) is taken over; any other must
-// be the one the shadow has, with a chain that is as long.
+// Which anon_vma a first fault has made is a fact.
+bool Comparer::take_first_fault(Vma& vma, const svma_live_vma& live) {
+  if (vma.attrs.anon_vma != 0 || live.anon_vma == 0) return false;
+  vma.attrs.anon_vma = live.anon_vma;
+  vma.attrs.anon_singular = live.anon_singular != 0;
+  count_fact(verdict_, Fact::kAnonVma);
+  return true;
+}
+
+// An operation may populate what it has made writable (mprotect_fixup() of locked memory), in the
+// order of addresses: each first fault sees what those below have left, and is counted by
+// neighbours that are compared before.
+void Comparer::predict_faults(AddrRange range) {
+  for (Vma* vma = space_.find_vma(range.start); vma != nullptr && vma->vm_start < range.end;
+       vma = AddressSpace::next(vma)) {
+    svma_live_vma live;
+    if (svma_os_live_find(mm_, vma->vm_start.value(), &live) != 0) return;
+    if (live.start != vma->vm_start.value() || live.end != vma->vm_end.value()) continue;
+    if (take_first_fault(*vma, live)) rmap_.prepare(*vma, mm_, /*alone=*/true, verdict_);
+  }
+}
+
+// The anon_vma must be the one the shadow has, with a chain that is as long; but others may have
+// faulted beside the operation.
 u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   const VmaAttrs seen = attrs_of(live);
   VmaAttrs& mine = vma.attrs;
@@ -82,10 +104,7 @@ u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
     mine.vm_flags |= kVmMaybeGuard;
     count_fact(verdict_, Fact::kOrder);
   }
-  if ((steps_ & SVMA_STEP_FAULTED) && mine.anon_vma == 0 && seen.anon_vma != 0) {
-    mine.anon_vma = seen.anon_vma;
-    mine.anon_singular = seen.anon_singular;
-    count_fact(verdict_, Fact::kAnonVma);
+  if ((steps_ & SVMA_STEP_FAULTED_BESIDE) && take_first_fault(vma, live)) {
     rmap_.adopt(vma, mm_);
     adopted_ = &vma;
   }
@@ -100,6 +119,7 @@ u32 Comparer::differing_field(Vma& vma, const svma_live_vma& live) {
   if (mine.anon_vma != seen.anon_vma) return SVMA_CORE_FIELD_ANON_VMA;
   if (mine.anon_singular != seen.anon_singular) return SVMA_CORE_FIELD_ANON_VMA;
   if (!space_.tree().augment().check(&vma)) return SVMA_CORE_FIELD_GAP;
+  if (live.misplaced) return SVMA_CORE_FIELD_STRUCTURE;
   return SVMA_CORE_FIELD_NONE;
 }
 
@@ -126,6 +146,7 @@ void Comparer::compare_pair(Vma* vma, const svma_live_vma* live) {
 
 void Comparer::compare_layout(AddrRange range) {
   touch(range);
+  if (steps_ & SVMA_STEP_FAULTED) predict_faults(range);
   Vma* below = nullptr;
   space_.find_vma_prev(range.start, &below);
   VirtAddr cursor = below != nullptr ? below->vm_start : VirtAddr(0);

@@ -34,6 +34,8 @@ class Comparer {
 
  private:
   void compare_pair(Vma* vma, const svma_live_vma* live);
+  bool take_first_fault(Vma& vma, const svma_live_vma& live);
+  void predict_faults(AddrRange range);
   u32 differing_field(Vma& vma, const svma_live_vma& live);
   void compare_counter(u32 field, u64 predicted, u64 observed, bool announced);
   void count(u32 field, const Vma* vma, const svma_live_vma* live);

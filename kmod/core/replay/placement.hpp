@@ -12,6 +12,9 @@
 //                          |------- from the bottom up --------------->  when that fails; with the
 //                                                                       legacy layout at once
 //
+// A hint above `end` moves base and end up to the top of the address space, by full_size - end:
+// with five levels of page tables that is far.
+//
 // MAP_32BIT in a 64-bit call is searched from the bottom up in [1 GiB, 2 GiB), whose lower end
 // moves up by a random part of 32 MiB each time.
 #pragma once
@@ -48,7 +51,8 @@ class Placement {
   bool has(u32 flag) const { return (facts_.flags & flag) != 0; }
   bool low_2gb(u64 map_flags) const;
   bool by_hugetlb(const svma_op& search) const;
-  AddrRange bottom_up(const svma_op& search) const;
+  bool reaches_full(u64 hint) const;
+  AddrRange bottom_up(const svma_op& search, u64 hint) const;
 
   const Semantics& semantics_;
   const svma_placement& facts_;

@@ -142,9 +142,11 @@ Status Predictor::mmap(const svma_op& op, Touched& touched) {
   const bool within_limits = mmap_within_limits(op, range);
   if (is_error(op.result)) {
     explain_failure(op, within_limits);
-    return mmap_failed(op, range, reserve);
+    return mmap_failed(op, range, within_limits, reserve);
   }
   judge_limits(op, within_limits);
+  // Also when it has become one with a neighbour, or a driver had its say.
+  compare_value(verdict_, SVMA_CORE_FIELD_RESULT, start.value(), static_cast<u64>(op.result));
   if (Status s = space_.do_munmap(range, reserve, op.map_count_limit); !s.ok()) return s;
 
   VmaAttrs attrs = attrs_of(op.vma);
@@ -219,7 +221,11 @@ void Predictor::explain_failure(const svma_op& op, bool within_limits) {
 // A failed mmap_region() has done nothing, or has unmapped its range already: limits are asked
 // before that, overcommit and drivers after. Where the range is cut out first, limits and
 // overcommit leave it at that, and drivers are asked after unmapping.
-Status Predictor::mmap_failed(const svma_op& op, AddrRange range, VmaReserve& reserve) {
+Status Predictor::mmap_failed(const svma_op& op, AddrRange range, bool within_limits,
+                              VmaReserve& reserve) {
+  const bool refused_first =
+      !within_limits && op.result == -kENOMEM && !(op.steps & SVMA_STEP_LIMITS_MOVED);
+  if ((op.steps & SVMA_STEP_UNMAPPED) && refused_first) return kOk;
   if (op.steps & SVMA_STEP_UNMAPPED) return space_.do_munmap(range, reserve, ~0u);
   if (semantics_.mmap_cuts_first && (op.steps & SVMA_STEP_CUT)) return cut_out(range, reserve);
   if (op.steps & SVMA_STEP_UNMAP_FAILED) return unmap_halfway(range, op.map_count_limit, reserve);

@@ -50,7 +50,7 @@ class Predictor {
   enum class Driver : u8 { kDone, kOfFile, kOfSharedMemory };
 
   Status mmap(const svma_op& op, Touched& touched);
-  Status mmap_failed(const svma_op& op, AddrRange range, VmaReserve& reserve);
+  Status mmap_failed(const svma_op& op, AddrRange range, bool within_limits, VmaReserve& reserve);
   bool mmap_within_limits(const svma_op& op, AddrRange range) const;
   void judge_limits(const svma_op& op, bool within_limits);
   void explain_failure(const svma_op& op, bool within_limits);

@@ -227,14 +227,18 @@ void RmapFollower::unfault(Vma& vma) {
 
 // --- what is there, faults, fork
 
-void RmapFollower::adopt_locked(Vma& vma, const void* mm) {
+// RETURNS: how many entries the chain has.
+u32 RmapFollower::adopt_locked(Vma& vma, const void* mm) {
   RmapVma* const mine = beside(vma);
   svma_live_chain& live = shared_->live;
   shared_->unlink_anon_vmas(mine);
-  if (!renew(vma)) return;
-  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length == 0) return;
+  if (!renew(vma)) return 0;
+  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length == 0) return 0;
   // An anon_vma is kept by the VMAs of its descendants, each of which has to be linked to it.
-  if (live.longer) return leave_locked(/*ended=*/false);
+  if (live.longer) {
+    leave_locked(/*ended=*/false);
+    return live.length;
+  }
   if (shared_->semantics().anon_pgoff_apart && is_private_file(vma.attrs)) {
     mine->bounds.anon_pgoff = PageOffset(live.anon_pgoff);
   }
@@ -247,58 +251,60 @@ void RmapFollower::adopt_locked(Vma& vma, const void* mm) {
     adopted = shared_->adopt_chain(mine, shared_->links, live.length, live.anon_vma, reserve);
   }
   note(adopted);
+  return live.length;
 }
 
-void RmapFollower::adopt(Vma& vma, const void* mm) {
-  if (shared_ == nullptr) return;
+u32 RmapFollower::adopt(Vma& vma, const void* mm) {
+  if (shared_ == nullptr) return 0;
   const RmapLock lock;
-  if (following_) adopt_locked(vma, mm);
+  return following_ ? adopt_locked(vma, mm) : 0;
 }
 
 // Whether those that are known account for all that the live anon_vmas count.
-void RmapFollower::judge_shared(const void* mm) {
-  if (shared_ == nullptr) return;
-  for (Vma* vma = space_->first(); vma != nullptr; vma = AddressSpace::next(vma)) {
-    const RmapLock lock;
-    svma_live_chain& live = shared_->live;
-    if (!following_) return;
-    if (beside(*vma)->anon_vma_chain.empty()) continue;
-    if (svma_os_live_chain(mm, vma->vm_start.value(), &live) != 0) continue;
-    for (u32 i = 0; i < live.length; ++i) {
-      AnonVma* const known = shared_->index().find(live.link[i].anon_vma);
-      if (known && (known->num_children != live.link[i].num_children ||
-                    known->num_active_vmas != live.link[i].num_active_vmas)) {
-        known->shared_abroad = true;
-      }
+u32 RmapFollower::judge_shared(const Vma& vma, const void* mm) {
+  if (shared_ == nullptr) return 0;
+  const RmapLock lock;
+  svma_live_chain& live = shared_->live;
+  if (!following_ || beside(vma)->anon_vma_chain.empty()) return 0;
+  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0) return 0;
+  for (u32 i = 0; i < live.length; ++i) {
+    AnonVma* const known = shared_->index().find(live.link[i].anon_vma);
+    if (known && (known->num_children != live.link[i].num_children ||
+                  known->num_active_vmas != live.link[i].num_active_vmas)) {
+      known->shared_abroad = true;
     }
   }
+  return live.length;
+}
+
+bool RmapFollower::prepare(Vma& vma, const void* mm, bool alone, svma_verdict& verdict) {
+  if (shared_ == nullptr) return false;
+  const RmapLock lock;
+  if (!following_) return false;
+  Vma* const prev = AddressSpace::prev(&vma);
+  Vma* const next = AddressSpace::next(&vma);
+  Vma* const concerned[] = {&vma, prev, next};
+  for (Vma* const each : concerned) {
+    if (each && !renew(*each)) return false;
+  }
+  if (!alone) {
+    count_fact(verdict, Fact::kOrder);
+    adopt_locked(vma, mm);
+    return false;
+  }
+  RmapReserve reserve;
+  Status prepared = reserve.fill(Rmap::prepare_needs());
+  if (prepared.ok()) {
+    prepared = shared_->anon_vma_prepare(beside(vma), prev ? beside(*prev) : nullptr,
+                                         next ? beside(*next) : nullptr, reserve);
+  }
+  if (!note(prepared)) return false;
+  if (abroad_) beside(vma)->anon_vma->shared_abroad = true;
+  return true;
 }
 
 void RmapFollower::first_fault(Vma& vma, const void* mm, bool alone, svma_verdict& verdict) {
-  if (shared_ == nullptr) return;
-  {
-    const RmapLock lock;
-    if (!following_) return;
-    Vma* const prev = AddressSpace::prev(&vma);
-    Vma* const next = AddressSpace::next(&vma);
-    Vma* const concerned[] = {&vma, prev, next};
-    for (Vma* const each : concerned) {
-      if (each && !renew(*each)) return;
-    }
-    if (!alone) {
-      count_fact(verdict, Fact::kOrder);
-      return adopt_locked(vma, mm);
-    }
-    RmapReserve reserve;
-    Status prepared = reserve.fill(Rmap::prepare_needs());
-    if (prepared.ok()) {
-      prepared = shared_->anon_vma_prepare(beside(vma), prev ? beside(*prev) : nullptr,
-                                           next ? beside(*next) : nullptr, reserve);
-    }
-    if (!note(prepared)) return;
-    if (abroad_) beside(vma)->anon_vma->shared_abroad = true;
-  }
-  compare(vma, mm, /*forked=*/false, verdict);
+  if (prepare(vma, mm, alone, verdict)) compare(vma, mm, /*forked=*/false, verdict);
 }
 
 void RmapFollower::set_fork_source(Vma* parent) {
@@ -522,7 +528,8 @@ void RmapFollower::compare(Vma& vma, const void* mm, bool forked, svma_verdict& 
   if (field != SVMA_CORE_FIELD_NONE && forked && !sure_of_fork(chained, mm)) {
     count_fact(verdict, Fact::kOrder);
     ++verdict.rmap_unsure;
-    return adopt_locked(vma, mm);
+    adopt_locked(vma, mm);
+    return;
   }
   if (field == SVMA_CORE_FIELD_NONE &&
       differing_count(chained, live, mine, seen, miscounted) != 0) {

@@ -76,10 +76,15 @@ class RmapFollower : private VmaObserver {
   // A pool ran empty: the shadow is out of reverse mapping until it is loaded anew.
   bool failed() const { return shared_ != nullptr && !following_; }
 
-  // Takes the live chain of `vma` over in place of what it has.
-  void adopt(Vma& vma, const void* mm);
+  // Takes the live chain of `vma` over in place of what it has. RETURNS: how many entries it has.
+  u32 adopt(Vma& vma, const void* mm);
 
-  // The first fault. `alone`: see svma_core_anon_vma().
+  // A first fault gave `vma` its anon_vma: a neighbour's or a new one. `alone`: see
+  // svma_core_anon_vma(); else it is taken over.
+  // RETURNS: whether it was predicted; else there is nothing to compare.
+  bool prepare(Vma& vma, const void* mm, bool alone, svma_verdict& verdict);
+
+  // The same, and compares.
   void first_fault(Vma& vma, const void* mm, bool alone, svma_verdict& verdict);
 
   // MREMAP_DONTUNMAP has moved all pages of `vma` away.
@@ -103,8 +108,8 @@ class RmapFollower : private VmaObserver {
   void share_abroad();
   // The first invariant that does not hold of what `vma` is linked into, or null.
   const char* verify(const Vma& vma) const;
-  // After a load: which anon_vmas have VMAs that nobody follows?
-  void judge_shared(const void* mm);
+  // After a load: which anon_vmas of `vma` have VMAs that nobody follows? RETURNS: how many it has.
+  u32 judge_shared(const Vma& vma, const void* mm);
 
   // See svma_core_chains() and svma_core_sharers().
   u32 links(u64& from, u32& skip, svma_core_link* out, u32 room, u32& more) const;
@@ -125,7 +130,7 @@ class RmapFollower : private VmaObserver {
   void leave_locked(bool ended);
   void share_abroad_locked();
   bool note(Status status);
-  void adopt_locked(Vma& vma, const void* mm);
+  u32 adopt_locked(Vma& vma, const void* mm);
   u32 differing_field(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
   static u32 differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen,
                              AnonVma*& which);

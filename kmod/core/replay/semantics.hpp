@@ -149,7 +149,7 @@ struct Semantics {
   // linked list", until v6.3, f10c2abcdac4 "mempolicy: convert to vma iterator".
   bool mbind_passes_vma_at_zero;
 
-  // A range that begins with a VMA at address 0: userfaultfd_register() and
+  // A range that begins in a VMA at address 0: userfaultfd_register() and
   // userfaultfd_unregister() pass over the second VMA of it, since mas_prev() at 0 leaves the
   // iterator without a place and the mas_next() that should bring it back goes one too far. From
   // v6.1, 69dbe6daf104 "userfaultfd: use maple tree iterator to iterate VMAs", until v6.3,

@@ -27,6 +27,23 @@ u64 next_in_preorder(u64 node, svma_live_node at) {
   return 0;
 }
 
+// 0: there is none.
+u64 node_at(u64 root, u64 start) {
+  svma_live_node at;
+  for (u64 node = root; node != 0; node = start < at.start ? at.left : at.right) {
+    svma_os_live_node(node, &at);
+    if (at.start == start) return node;
+  }
+  return 0;
+}
+
+u64 start_of(u64 node) {
+  svma_live_node at;
+  if (node == 0) return SVMA_CORE_NO_VMA;
+  svma_os_live_node(node, &at);
+  return at.start;
+}
+
 }  // namespace
 
 VmaAttrs attrs_of(const svma_live_vma& live) {
@@ -85,50 +102,91 @@ Status insert_copy(AddressSpace& space, const svma_live_vma& live, const RbColor
 }
 
 Status Shadow::load(const void* mm) {
-  svma_live_tree tree;
-  structure_differs_ = false;
-  rmap_.restart();
-  Status loaded = live_tree(mm, tree) ? load_tree(mm, tree) : load_layout(mm);
-  if (loaded.ok()) loaded = load_chains(mm);
-  if (!loaded.ok()) {
-    clear();
-    return loaded;
+  svma_load progress{};
+  while (progress.stage != SVMA_LOAD_DONE) {
+    if (Status s = load_part(mm, progress, ~u32{0}); !s.ok()) {
+      clear();
+      return s;
+    }
   }
+  return kOk;
+}
+
+// First all VMAs, then their chains, then what these count: of relatives that are in several.
+Status Shadow::load_part(const void* mm, svma_load& progress, u32 budget) {
+  svma_live_tree tree;
+  switch (progress.stage) {
+    case SVMA_LOAD_BEGIN:
+      structure_differs_ = false;
+      rmap_.restart();
+      progress.stage = SVMA_LOAD_LAYOUT;
+      progress.at = live_tree(mm, tree) ? start_of(tree.root) : 0;
+      return kOk;
+    case SVMA_LOAD_LAYOUT:
+      if (live_tree(mm, tree)) return load_tree(mm, tree, progress, budget);
+      return load_layout(mm, progress, budget);
+    case SVMA_LOAD_CHAINS:
+    case SVMA_LOAD_SHARED:
+      return load_chains(mm, progress, budget);
+    default:
+      return kOk;
+  }
+}
+
+// `at`: where the VMAs end that have been looked at.
+Status Shadow::load_chains(const void* mm, svma_load& progress, u32 budget) {
+  const bool adopts = progress.stage == SVMA_LOAD_CHAINS;
+  Vma* vma = space_.find_vma(VirtAddr(progress.at));
+  for (u32 work = 0; vma != nullptr && work < budget; vma = AddressSpace::next(vma)) {
+    work += 1 + (adopts ? rmap_.adopt(*vma, mm) : rmap_.judge_shared(*vma, mm));
+    progress.at = vma->vm_end.value();
+  }
+  if (rmap_.failed()) return Status::error(kENOMEM);
+  if (vma != nullptr) return kOk;
+  progress = {.stage = progress.stage + 1, .reserved = 0, .at = 0};
+  if (progress.stage == SVMA_LOAD_DONE) finish_load(mm);
+  return kOk;
+}
+
+void Shadow::finish_load(const void* mm) {
   svma_verdict ignored{};
   Comparer(space_, rmap_, mm, ignored).adopt_totals();
   heap_end_ = svma_os_live_brk(mm);
-  return kOk;
 }
 
-Status Shadow::load_chains(const void* mm) {
-  for (Vma* vma = space_.first(); vma != nullptr; vma = AddressSpace::next(vma)) {
-    rmap_.adopt(*vma, mm);
-  }
-  rmap_.judge_shared(mm);
-  return rmap_.failed() ? Status::error(kENOMEM) : kOk;
-}
-
-Status Shadow::load_layout(const void* mm) {
+// `at`: where the VMAs end that are there.
+Status Shadow::load_layout(const void* mm, svma_load& progress, u32 budget) {
   svma_live_vma live;
-  for (u64 at = 0; svma_os_live_find(mm, at, &live) == 0; at = live.end) {
+  for (u32 work = 0; work < budget; ++work) {
+    if (svma_os_live_find(mm, progress.at, &live) != 0) {
+      progress = {.stage = SVMA_LOAD_CHAINS, .reserved = 0, .at = 0};
+      return kOk;
+    }
     if (Status s = insert_copy(space_, live); !s.ok()) return s;
+    progress.at = live.end;
   }
   return kOk;
 }
 
-// Node by node, parents first, so that the shape comes over, too.
-Status Shadow::load_tree(const void* mm, const svma_live_tree& tree) {
-  u64 node = tree.root;
-  while (node != 0) {
+// Node by node, parents first, so that the shape comes over, too. `at`: where the VMA of the next
+// one starts. Not the node itself: should a change have gone unnoticed, it may not be there.
+Status Shadow::load_tree(const void* mm, const svma_live_tree& tree, svma_load& progress,
+                         u32 budget) {
+  u64 node = node_at(tree.root, progress.at);
+  if (node == 0 && progress.at != SVMA_CORE_NO_VMA) return Status::error(kENOENT);
+  for (u32 work = 0; node != 0 && work < budget; ++work) {
     svma_live_node at;
     svma_os_live_node(node, &at);
     svma_live_vma live;
-    if (svma_os_live_find(mm, at.start, &live) != 0) break;
+    if (svma_os_live_find(mm, at.start, &live) != 0) return Status::error(kENOENT);
     const RbColor color = at.red != 0 ? RbColor::kRed : RbColor::kBlack;
     if (Status s = insert_copy(space_, live, &color); !s.ok()) return s;
     node = next_in_preorder(node, at);
   }
+  progress.at = start_of(node);
+  if (node != 0) return kOk;
   space_.set_vmacache_seqnum(tree.vmacache_seqnum);
+  progress = {.stage = SVMA_LOAD_CHAINS, .reserved = 0, .at = 0};
   return kOk;
 }
 
@@ -321,7 +379,9 @@ u64 Shadow::search(const svma_op& op, svma_verdict& verdict) {
   const Result<VirtAddr> found = unmapped_area(info, op.args[5] != 0, op.args[7]);
   u64 answer = found.ok() ? found->value() : 0;
   if (mutated(Mutation::search_off_by_one) && answer != 0) answer += kPageSize;
-  compare_value(verdict, SVMA_CORE_FIELD_ADDRESS, answer,
+  // 0 stands for no place, unless the kernel has found that one.
+  const bool lowest = op.result == 0 && !found.ok();
+  compare_value(verdict, SVMA_CORE_FIELD_ADDRESS, lowest ? ~u64{0} : answer,
                 op.result < 0 ? 0 : static_cast<u64>(op.result));
   return answer;
 }

@@ -60,6 +60,8 @@ class Shadow {
 
   // -ENOMEM when the pool ran empty; the shadow is empty again then.
   Status load(const void* mm);
+  // See svma_core_load_part(). After an error clear() is due.
+  Status load_part(const void* mm, svma_load& progress, u32 budget);
   // Predicts what dup_mmap() makes of `parent`. REQUIRES: empty. -ENOMEM as load().
   Status fork_from(const Shadow& parent);
 
@@ -117,9 +119,10 @@ class Shadow {
   TaskCache& cache_of(u32 task);
   void compare_lookup(VmaCache& cache, VirtAddr addr, svma_verdict& verdict);
 
-  Status load_chains(const void* mm);
-  Status load_layout(const void* mm);
-  Status load_tree(const void* mm, const svma_live_tree& tree);
+  Status load_layout(const void* mm, svma_load& progress, u32 budget);
+  Status load_tree(const void* mm, const svma_live_tree& tree, svma_load& progress, u32 budget);
+  Status load_chains(const void* mm, svma_load& progress, u32 budget);
+  void finish_load(const void* mm);
   void compare_structure_at(const void* mm, const Touched& touched, svma_verdict& verdict);
   void note_structure(bool equal, svma_verdict& verdict);
 

@@ -134,5 +134,61 @@ TEST(RmapVerdict, Text_HasALineOfItsOwn) {
             std::string::npos);
 }
 
+CheckReport pages_report() {
+  CheckReport report = equal_report();
+  report.pages.emplace();
+  report.pages->pages = {.compared = 100, .equal = 99, .divergent = 1, .moved = 4};
+  report.pages->vmas = {.compared = 20, .equal = 18, .divergent = 2, .moved = 1};
+  report.pages->walks = {.compared = 30, .equal = 30, .divergent = 0, .moved = 2};
+  report.pages->scan = {.compared = 99, .equal = 99, .divergent = 0, .moved = 4};
+  report.pages->looks = 3;
+  return report;
+}
+
+TEST(Pages, Json_TopLevelCountsPagesAndAllFindings) {
+  const Json json = to_json(pages_report(), 0, "");
+  EXPECT_EQ(json["pages_compared"], 100);
+  EXPECT_EQ(json["pages_equal"], 99);
+  EXPECT_EQ(json["pages_moved"], 4);
+  EXPECT_EQ(json["pages_divergent"], 3);
+  EXPECT_EQ(json["page_tables"]["vmas"]["equal"], 18);
+  EXPECT_EQ(json["page_tables"]["bpf"]["compared"], 30);
+  EXPECT_FALSE(to_json(equal_report(), 0, "").contains("pages_compared"));
+}
+
+TEST(Pages, Text_HasALineOfItsOwn) {
+  EXPECT_NE(report_text(pages_report())
+                .find("page tables: pages_compared=100 pages_equal=99 pages_moved=4 "
+                      "pages_divergent=3 looks=3"),
+            std::string::npos);
+  EXPECT_EQ(report_text(equal_report()).find("pages_compared"), std::string::npos);
+}
+
+TEST(Pages, NothingWalkedToByBpf_Is2WhereThereIsBpf) {
+  CheckReport report = pages_report();
+  report.pages->walks = {};
+  EXPECT_EQ(code_of(report), kExitCouldNotCheck);
+  report.pages->walks_state = "cannot load the BPF program";
+  EXPECT_EQ(code_of(report), kExitEqual);
+  EXPECT_NE(report_text(report).find("cannot load the BPF program"), std::string::npos);
+}
+
+TEST(Pages, NothingScanned_Is2WhereThereIsAScan) {
+  CheckReport report = pages_report();
+  report.pages->scan = {};
+  EXPECT_EQ(code_of(report), kExitCouldNotCheck);
+  report.pages->scan_state = "not available";
+  EXPECT_EQ(code_of(report), kExitEqual);
+}
+
+TEST(Pages, NoneCompared_Is2) {
+  CheckReport report = pages_report();
+  EXPECT_EQ(code_of(report), kExitEqual);
+  report.pages->pages.compared = 0;
+  EXPECT_EQ(code_of(report), kExitCouldNotCheck);
+  report.pages->looks = 0;
+  EXPECT_EQ(code_of(report), kExitCouldNotCheck);
+}
+
 }  // namespace
 }  // namespace svma

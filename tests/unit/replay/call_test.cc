@@ -119,6 +119,27 @@ TEST_F(CallTest, Mlock_FlagsAreReplaced) {
   EXPECT_EQ(end(call, 0), 0u);
 }
 
+// Its function returns before the lock is given up.
+TEST_F(CallTest, Mlock_StopsBeforeTheNextVma_Differs) {
+  for (const i64 result : {i64{-kENOMEM}, i64{0}}) {
+    space_.clear();
+    map(0, 2);
+    map(2, 2, kMapped & ~kVmWrite);
+    svma_call call = make(SVMA_CALL_MLOCK, {at(0), 4 * kPageSize, kVmLocked});
+    EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(2), kMapped | kVmLocked}), 0u);
+    EXPECT_EQ(returns(call, result).divergent, 1u);
+  }
+}
+
+TEST_F(CallTest, Mlock_StopsAtAHole_MustSayNoMemory) {
+  map(0, 2);
+  svma_call call = make(SVMA_CALL_MLOCK, {at(0), 4 * kPageSize, kVmLocked});
+  EXPECT_EQ(step(call, SVMA_CORE_MLOCK, {at(0), at(2), kMapped | kVmLocked}), 0u);
+  svma_call copy = call;
+  EXPECT_EQ(returns(call, -kENOMEM).divergent, 0u);
+  EXPECT_EQ(returns(copy, 0).divergent, 1u);
+}
+
 TEST_F(CallTest, Mlockall_PassesHolesAndTakesWholeVmas) {
   map(0, 4);
   map(10, 4);
@@ -257,6 +278,32 @@ TEST_F(CallTest, UffdRegister_FromAddressZero_PassesTheSecondVma) {
   EXPECT_GT(
       step(copy, SVMA_CORE_MODIFY, {2 * kPageSize, 4 * kPageSize, kMapped | kVmUffdMissing, 9}),
       0u);
+}
+
+TEST_F(CallTest, UffdRegister_FromInsideTheVmaAtZero_PassesTheSecondVma) {
+  for (u64 page : {0, 2, 4}) {
+    map_at(page * kPageSize, 2, kMapped | (page == 2 ? kVmWrite : 0));
+  }
+  svma_call call = make(SVMA_CALL_UFFD_REGISTER, {kPageSize, 5 * kPageSize, 1, 9});
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, {kPageSize, 2 * kPageSize, kMapped | kVmUffdMissing, 9}),
+            0u);
+  EXPECT_EQ(
+      step(call, SVMA_CORE_MODIFY, {4 * kPageSize, 6 * kPageSize, kMapped | kVmUffdMissing, 9}),
+      0u);
+  EXPECT_EQ(end(call, 0), 0u);
+}
+
+// There mas_prev() finds something below.
+TEST_F(CallTest, UffdRegister_FromInsideAnotherVma_PassesNone) {
+  for (u64 page : {1, 2, 4}) {
+    map_at(page * kPageSize, page == 1 ? 1 : 2, kMapped | (page == 2 ? kVmWrite : 0));
+  }
+  svma_call call = make(SVMA_CALL_UFFD_REGISTER, {kPageSize, 5 * kPageSize, 1, 9});
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY, {kPageSize, 2 * kPageSize, kMapped | kVmUffdMissing, 9}),
+            0u);
+  EXPECT_EQ(step(call, SVMA_CORE_MODIFY,
+                 {2 * kPageSize, 4 * kPageSize, kMapped | kVmWrite | kVmUffdMissing, 9}),
+            0u);
 }
 
 TEST_F(CallTest, UffdUnregister_LeavesOneOut_Differs) {

@@ -17,17 +17,26 @@ constexpr u64 kIa32End = 0xffffe000, kIa32Base = 0xf7f00000, kIa32LegacyBase = 0
 constexpr u64 kMap32Bit = 0x40;
 constexpr u64 kHugeMask = (u64{2} << 20) - kPageSize;
 
-constexpr svma_placement k64{kBase, kLegacyBase, kWindow, kWindow, SVMA_PLACEMENT_TOPDOWN, 0};
-constexpr svma_placement k64Legacy{kLegacyBase, kLegacyBase, kWindow, kWindow, 0, 0};
+constexpr svma_placement k64{kBase, kLegacyBase, kWindow, kWindow, kWindow, SVMA_PLACEMENT_TOPDOWN,
+                             0};
+constexpr svma_placement k64Legacy{kLegacyBase, kLegacyBase, kWindow, kWindow, kWindow, 0, 0};
+// Five levels of page tables.
+constexpr u64 kFullSize = (u64{1} << 56) - kPageSize;
+constexpr svma_placement kLarge{
+    kBase, kLegacyBase, kWindow, kFullSize, kFullSize, SVMA_PLACEMENT_TOPDOWN, 0};
+constexpr svma_placement kLargeLegacy{kLegacyBase, kLegacyBase, kWindow, kFullSize,
+                                      kFullSize,   0,           0};
 // int $0x80 in a 64-bit program, and in one of its own kind.
-constexpr svma_placement kInt80{
-    kIa32Base, kIa32LegacyBase, kIa32End, kWindow, SVMA_PLACEMENT_TOPDOWN | SVMA_PLACEMENT_COMPAT,
-    0};
-constexpr svma_placement kInt80Legacy{kIa32LegacyBase, kIa32LegacyBase,       kIa32End,
+constexpr svma_placement kInt80{kIa32Base, kIa32LegacyBase,
+                                kIa32End,  kWindow,
+                                kWindow,   SVMA_PLACEMENT_TOPDOWN | SVMA_PLACEMENT_COMPAT,
+                                0};
+constexpr svma_placement kInt80Legacy{kIa32LegacyBase, kIa32LegacyBase,       kIa32End, kWindow,
                                       kWindow,         SVMA_PLACEMENT_COMPAT, 0};
-constexpr svma_placement kIa32{
-    kIa32Base, kIa32LegacyBase, kIa32End, kIa32End, SVMA_PLACEMENT_TOPDOWN | SVMA_PLACEMENT_COMPAT,
-    0};
+constexpr svma_placement kIa32{kIa32Base, kIa32LegacyBase,
+                               kIa32End,  kIa32End,
+                               kWindow,   SVMA_PLACEMENT_TOPDOWN | SVMA_PLACEMENT_COMPAT,
+                               0};
 
 class PlacementTest : public ::testing::Test {
  protected:
@@ -109,6 +118,36 @@ TEST_F(PlacementTest, BottomUp_FromTheLegacyBaseToTheEndOfTheCall) {
   EXPECT_EQ(search(k64Legacy, kLegacyBase, kWindow, false), 0u);
   EXPECT_EQ(search(kInt80, kIa32LegacyBase, kIa32End, false), 0u);
   EXPECT_EQ(search(kInt80, kIa32LegacyBase, kWindow, false), 1u);
+}
+
+// All of the address space is searched for whoever names a place above the lower 47 bits.
+TEST_F(PlacementTest, HintAboveTheWindow_ReachesTheFullSize) {
+  constexpr u64 kHigh = u64{1} << 50;
+  svma_call call{};
+  call.kind = SVMA_CALL_MMAP;
+  call.args[0] = kHigh;
+  EXPECT_EQ(search(kLarge, kPageSize, kBase + kFullSize - kWindow, true, 0, &call), 0u);
+  EXPECT_EQ(search(kLarge, kPageSize, kBase, true, 0, &call), 1u);
+  EXPECT_EQ(search(kLarge, kLegacyBase, kFullSize, false, 0, &call), 0u);
+  EXPECT_EQ(search(kLarge, kLegacyBase, kWindow, false, 0, &call), 1u);
+  EXPECT_EQ(search(kLarge, kLegacyBase, kFullSize, false), 1u);
+  EXPECT_EQ(search(kInt80, kPageSize, kIa32Base, true, 0, &call), 0u);
+  // The last page below the window, from anywhere inside it.
+  call.args[0] = kWindow + 0xfff;
+  EXPECT_EQ(search(kLarge, kPageSize, kBase, true, 0, &call), 0u);
+
+  // mremap() has a hint with MREMAP_DONTUNMAP alone.
+  call = {};
+  call.kind = SVMA_CALL_MREMAP;
+  call.args[4] = kHigh;
+  EXPECT_EQ(search(kLarge, kPageSize, kBase, true, 0, &call), 0u);
+  call.args[3] = 1 | 4;
+  EXPECT_EQ(search(kLarge, kPageSize, kBase + kFullSize - kWindow, true, 0, &call), 0u);
+
+  EXPECT_TRUE(takes(kLarge, kHigh, 1));
+  EXPECT_TRUE(takes(kLargeLegacy, kHigh, 1));
+  EXPECT_FALSE(takes(kLargeLegacy, kFullSize, 1));
+  EXPECT_FALSE(takes(k64Legacy, kHigh, 1));
 }
 
 TEST_F(PlacementTest, TopDownInTheLegacyLayout_Differs) {

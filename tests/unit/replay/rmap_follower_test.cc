@@ -92,6 +92,23 @@ class RmapFollowerTest : public ::testing::Test {
     child_->live.totals = parent_->live.totals;
     ASSERT_EQ(svma_core_fork(child_->shadow, parent_->shadow), 0);
   }
+  // mprotect() of the upper one, which changes nothing but that it is faulted in.
+  svma_verdict populate(std::initializer_list<svma_live_anon_vma> lower,
+                        std::initializer_list<svma_live_anon_vma> upper) {
+    svma_op op{};
+    op.kind = SVMA_CORE_MPROTECT;
+    op.map_count_limit = 65530;
+    op.steps = SVMA_STEP_FAULTED;
+    op.args[0] = kUpper;
+    op.args[1] = kUpper + 4 * kPage;
+    op.args[2] = kExec;
+    svma_verdict verdict{};
+    svma_core_begin(parent_->shadow, &op, &parent_->live, &verdict);
+    parent_->chain(kBase, lower);
+    parent_->chain(kUpper, upper);
+    svma_core_end(parent_->shadow, &op, &parent_->live, &verdict);
+    return verdict;
+  }
   svma_verdict audit_child() {
     svma_verdict verdict{};
     svma_core_audit(child_->shadow, &child_->live, 1, &verdict);
@@ -146,6 +163,23 @@ TEST_F(RmapFollowerTest, FirstFault_NotAlone_IsTakenOver) {
   EXPECT_EQ(verdict.divergent, 0u);
   EXPECT_EQ(verdict.facts, 1u);
   EXPECT_EQ(verdict.rmap_compared, 0u);
+}
+
+// mprotect() populates locked memory that becomes writable before it ends.
+TEST_F(RmapFollowerTest, FaultInsideAnOperation_NeighbourFits_CountsOfBothArePredicted) {
+  load_two();
+  parent_->chain(kBase, {{100, 100, 100, 1, 1}});
+  parent_->fault(kBase);
+  expect_all_equal(populate({{100, 100, 100, 1, 2}}, {{100, 100, 100, 1, 2}}), 2);
+}
+
+TEST_F(RmapFollowerTest, FaultInsideAnOperation_NewOneWhereANeighbourFits_Diverges) {
+  load_two();
+  parent_->chain(kBase, {{100, 100, 100, 1, 1}});
+  parent_->fault(kBase);
+  const svma_verdict verdict = populate({{100, 100, 100, 1, 1}}, {{200, 200, 200, 1, 1}});
+  EXPECT_GE(verdict.divergent, 1u);
+  EXPECT_LT(verdict.rmap_equal, verdict.rmap_compared);
 }
 
 TEST_F(RmapFollowerTest, Counts_DifferWhenSettled_Diverge) {

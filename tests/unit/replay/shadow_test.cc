@@ -116,6 +116,15 @@ TEST_F(ShadowTest, Mmap_BetweenTwoCompatible_JoinsAll) {
   expect_equal(verdict);
 }
 
+// The kernel's tree has a VMA that is right in itself under addresses of another.
+TEST_F(ShadowTest, Mmap_TreeHasVmaElsewhere_IsADivergence) {
+  load();
+  const auto verdict = apply(make(SVMA_CORE_MMAP, {kBase, 0x2000, kAsked, kBase >> 12}, kBase),
+                             [&] { live_.add(kBase, kBase + 0x2000, kMapped).misplaced = 1; });
+  ASSERT_EQ(verdict.divergent, 1u);
+  EXPECT_EQ(verdict.mismatch[0].field, u32{SVMA_CORE_FIELD_STRUCTURE});
+}
+
 TEST_F(ShadowTest, Mmap_NeighbourHasPolicy_StaysApart) {
   live_.add(kBase, kBase + 0x1000, kMapped).policy = 7;
   load();
@@ -154,6 +163,32 @@ TEST_F(ShadowTest, Mmap_BeyondAddressSpaceLimit_FailureIsPredicted) {
   const auto verdict = apply(op, [] {});
   expect_equal(verdict);
   EXPECT_EQ(verdict.facts, 0u);
+}
+
+// Limits are asked before anything is unmapped.
+TEST_F(ShadowTest, Mmap_BeyondAddressSpaceLimit_UnmapsNothing) {
+  live_.add(kBase, kBase + 0x1000, kMapped);
+  live_.add(kBase + 0x9000, kBase + 0xa000, kMapped);
+  load();
+  svma_op op = make(SVMA_CORE_MMAP, {kBase, 0x4000, kAsked, kBase >> 12}, -12);
+  op.rlimits.as = 0x2000;
+  op.steps = SVMA_STEP_UNMAPPED;
+  const auto verdict = apply(op, [&] {
+    note_hiwater();
+    live_.vmas.erase(live_.vmas.begin());
+  });
+  EXPECT_GT(verdict.divergent, 0u);
+  EXPECT_EQ(verdict.mismatch[0].field, u32{SVMA_CORE_FIELD_LAYOUT});
+}
+
+TEST_F(ShadowTest, Mmap_ReturnsStartOfNeighbour_IsADivergence) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  const auto verdict =
+      apply(make(SVMA_CORE_MMAP, {kBase + 0x2000, 0x1000, kAsked, (kBase + 0x2000) >> 12}, kBase),
+            [&] { live_.vmas[0].end += 0x1000; });
+  ASSERT_EQ(verdict.divergent, 1u);
+  EXPECT_EQ(verdict.mismatch[0].field, u32{SVMA_CORE_FIELD_RESULT});
 }
 
 TEST_F(ShadowTest, Mmap_SucceedsBeyondAddressSpaceLimit_IsADivergence) {
@@ -375,6 +410,21 @@ TEST_F(ShadowTest, Fork_ContextTakenBack_IsAFact) {
   EXPECT_EQ(verdict.facts_by_kind[static_cast<u8>(Fact::kFork)], 1);
   svma_core_audit(shadow_, &live_, 0, &verdict);
   EXPECT_EQ(verdict.divergent, 0u);
+}
+
+// An answer that is below the lower limit, and looks like no answer.
+TEST_F(ShadowTest, Search_NothingFits_AddressZeroDiffers) {
+  live_.add(kBase, kBase + 0x2000, kMapped);
+  load();
+  const svma_op op = make(SVMA_CORE_SEARCH, {kBase, 0x1000, kBase, 0, 0, 1}, 0);
+  svma_verdict verdict{};
+  svma_placement where{};
+  where.base = kBase;
+  where.flags = SVMA_PLACEMENT_TOPDOWN;
+  svma_u64 predicted = 0;
+  svma_core_search(shadow_, &op, &where, nullptr, &predicted, &verdict);
+  ASSERT_EQ(verdict.divergent, 1u);
+  EXPECT_EQ(verdict.mismatch[0].field, u32{SVMA_CORE_FIELD_ADDRESS});
 }
 
 TEST_F(ShadowTest, Search_OtherAddressThanTheKernel_IsADivergence) {

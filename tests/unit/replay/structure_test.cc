@@ -9,6 +9,7 @@
 #include <random>
 
 #include "live_mm.hpp"
+#include "os_services.hpp"
 #include "replay/shadow.hpp"
 
 namespace svma {
@@ -117,7 +118,10 @@ TEST_F(Structure, LoadedFromAnyShape_IsTheSameAndStaysIt) {
   live_.tree = &kernel_;
 
   Shadow shadow(*find_semantics("5.10"), kDefaultStackGuardGap);
-  ASSERT_TRUE(shadow.load(&live_).ok());
+  svma_load progress{};
+  while (progress.stage != SVMA_LOAD_DONE) {
+    ASSERT_TRUE(shadow.load_part(&live_, progress, 3).ok());
+  }
   svma_verdict verdict{};
   shadow.compare_structure(&live_, verdict);
   EXPECT_EQ(verdict.structure_compared, kernel_.map_count() + 1);
@@ -130,6 +134,23 @@ TEST_F(Structure, LoadedFromAnyShape_IsTheSameAndStaysIt) {
   EXPECT_EQ(verdict.suspect, 1u);
   EXPECT_TRUE(shadow.structure_differs(predicted_, observed_));
   shadow.clear();
+}
+
+// Nobody said so, but the node where the load was to go on is not there any more.
+TEST_F(Structure, LoadedInParts_NextNodeIsGone_Enoent) {
+  for (u64 page = 0; page < 64; page += 2) map(kernel_, page);
+  for (Vma* vma = kernel_.first(); vma; vma = AddressSpace::next(vma))
+    live_.vmas.push_back(record_of(*vma));
+  live_.tree = &kernel_;
+  Shadow shadow(*find_semantics("5.10"), kDefaultStackGuardGap);
+  svma_load progress{};
+  while (progress.stage <= SVMA_LOAD_LAYOUT && shadow.space().map_count() < 10) {
+    ASSERT_TRUE(shadow.load_part(&live_, progress, 3).ok());
+  }
+  unmap(kernel_, (progress.at - kBase) / kPageSize, 1);
+  EXPECT_EQ(shadow.load_part(&live_, progress, 3).err(), -kENOENT);
+  shadow.clear();
+  EXPECT_EQ(test::allocations_outstanding(), kernel_.map_count());
 }
 
 // --- the vmacache of such a kernel, followed through what it was asked

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What the module does when the kernel has no memory for it: refuse, or become suspect and catch
+// up, and say so. Only where the kernel can be made to fail allocations, as debug kernels can;
+// elsewhere there is no test.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "tracee.hpp"
+
+namespace guest {
+namespace {
+
+const std::string kFailslab = "/sys/kernel/debug/failslab/";
+
+// The n-th allocation of slab memory of this thread from now on fails.
+class FailNth {
+ public:
+  explicit FailNth(int n) : fd_(open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC)) {
+    const std::string text = std::to_string(n);
+    EXPECT_EQ(write(fd_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  ~FailNth() { close(fd_); }
+  FailNth(const FailNth&) = delete;
+  FailNth& operator=(const FailNth&) = delete;
+
+  // No more from here on. RETURNS: whether it came to that one. REQUIRES: called once.
+  bool Failed() {
+    char left[16] = {};
+    EXPECT_GT(pread(fd_, left, sizeof(left) - 1, 0), 0);
+    EXPECT_EQ(write(fd_, "0", 1), 1);
+    return atoi(left) == 0;
+  }
+
+ private:
+  int fd_;
+};
+
+void Set(const std::string& name, const std::string& value) {
+  EXPECT_EQ(WriteFile(kFailslab + name, value), 0) << name;
+}
+
+std::vector<bool> Kernels() {
+  return access(kFailslab.c_str(), F_OK) ? std::vector<bool>{} : std::vector<bool>{true};
+}
+
+class Failslab : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    // Allocations that may sleep are failed, too, without a stack in the log for each.
+    Set("ignore-gfp-wait", "N");
+    Set("verbose", "0");
+    Set("times", "-1");
+  }
+  void TearDown() override {
+    Set("probability", "0");
+    Set("cache-filter", "N");
+  }
+};
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Failslab);
+INSTANTIATE_TEST_SUITE_P(Kernel, Failslab, testing::ValuesIn(Kernels()));
+
+// Pages with different protections in turn, so that none merges. words: the first page, how many.
+int64_t MapStripes(Words words) {
+  for (uint64_t i = words[0]; i < words[0] + words[1]; i++) {
+    void* at = mmap(reinterpret_cast<void*>(kArena + i * kPage), kPage,
+                    i % 2 ? PROT_READ : PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == MAP_FAILED) return -1;
+  }
+  return 0;
+}
+
+// Makes each allocation of `action` fail in turn, and asks `after` with the result of each.
+// RETURNS: how many there are.
+int FailEach(const std::function<int()>& action, const std::function<void(int error)>& after) {
+  constexpr int kMost = 500;
+  for (int n = 1; n <= kMost; n++) {
+    SCOPED_TRACE("allocation " + std::to_string(n));
+    FailNth fault(n);
+    const int error = action();
+    const bool failed = fault.Failed();
+    EXPECT_TRUE(failed || error == 0) << error;
+    after(error);
+    if (!failed || testing::Test::HasFailure()) return n - 1;
+  }
+  ADD_FAILURE() << "there is no end of allocations";
+  return kMost;
+}
+
+TEST_P(Failslab, Attach_EachAllocationFails_RefusedThenEqual) {
+  Puppet puppet;
+  Device device;
+  const uint64_t refused = Stat("pool_refused");
+  uint64_t id = 0, stripes = 0;
+  int errors = 0;
+  auto more_vmas = [&] {
+    // More of them each time, so that the pools don't have enough.
+    EXPECT_EQ(puppet.Run(MapStripes, {stripes, 8}).value, 0);
+    stripes += 8;
+  };
+  more_vmas();
+  const int allocations = FailEach(
+      [&] { return device.Track(puppet.pid(), 0, &id); },
+      [&](int error) {
+        if (error) {
+          errors++;
+          EXPECT_EQ(error, ENOMEM);
+          EXPECT_EQ(device.List().size(), 0u);
+          ASSERT_EQ(device.Track(puppet.pid(), 0, &id), 0);
+        }
+        Seen seen;
+        EXPECT_NE(puppet
+                      .Syscall(SYS_mmap, {kArena + (1 << 20) * kPage, kPage, PROT_READ,
+                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ~0ull, 0})
+                      .value,
+                  -1);
+        CheckMm(device, "attach", puppet.pid(), id, &seen);
+        ASSERT_EQ(device.Untrack(puppet.pid()), 0);
+        more_vmas();
+      });
+  printf("%d allocations, %d errors\n", allocations, errors);
+  EXPECT_GT(errors, 8);
+  EXPECT_GT(Stat("pool_refused"), refused);
+}
+
+TEST_P(Failslab, Open_EachAllocationFails_Enomem) {
+  int errors = 0, fd = -1;
+  FailEach(
+      [&] {
+        fd = open(SVMA_DEVICE, O_RDWR | O_CLOEXEC);
+        return fd < 0 ? errno : 0;
+      },
+      [&](int error) {
+        if (error) {
+          errors++;
+          EXPECT_EQ(error, ENOMEM);
+        } else {
+          close(fd);
+        }
+      });
+  EXPECT_GE(errors, 3);  // a session, its reports, their details
+  Device device;
+  EXPECT_EQ(device.List(0).size(), 0u);
+}
+
+TEST_P(Failslab, Questions_EachAllocationFails_EnomemOrTheAnswer) {
+  Puppet puppet;
+  Device device;
+  uint64_t id = 0;
+  ASSERT_EQ(device.Track(puppet.pid(), 0, &id), 0);
+  std::vector<svma_vma> vmas(256);
+  std::vector<svma_mm> mms(4);
+  std::vector<svma_probe> probes(256);
+  std::vector<svma_journal_entry> entries(64);
+  const size_t expected = device.Snapshot(id).size();
+  const struct {
+    const char* name;
+    std::function<int()> ask;
+  } kQuestions[] = {
+      {"snapshot",
+       [&] {
+         auto ask = Argument<svma_snapshot>();
+         ask.mm_id = id;
+         ask.capacity = vmas.size();
+         ask.buffer = reinterpret_cast<uint64_t>(vmas.data());
+         int error = device.Ask(SVMA_IOC_SNAPSHOT, &ask);
+         return error || ask.count == expected ? error : EBADMSG;
+       }},
+      {"list",
+       [&] {
+         auto ask = Argument<svma_list>();
+         ask.capacity = mms.size();
+         ask.buffer = reinterpret_cast<uint64_t>(mms.data());
+         int error = device.Ask(SVMA_IOC_LIST, &ask);
+         return error || ask.count == 1 ? error : EBADMSG;
+       }},
+      {"probes",
+       [&] {
+         auto ask = Argument<svma_probes>();
+         ask.capacity = probes.size();
+         ask.buffer = reinterpret_cast<uint64_t>(probes.data());
+         return device.Ask(SVMA_IOC_PROBES, &ask);
+       }},
+      {"journal",
+       [&] {
+         auto ask = Argument<svma_journal>();
+         ask.mm_id = id;
+         ask.capacity = entries.size();
+         ask.buffer = reinterpret_cast<uint64_t>(entries.data());
+         int error = device.Ask(SVMA_IOC_JOURNAL, &ask);
+         return error || ask.count == 1 ? error : EBADMSG;
+       }},
+  };
+  for (const auto& question : kQuestions) {
+    SCOPED_TRACE(question.name);
+    int errors = 0;
+    FailEach(question.ask, [&](int error) {
+      errors += error != 0;
+      EXPECT_TRUE(error == 0 || error == ENOMEM) << error;
+    });
+    EXPECT_GE(errors, 1);  // the argument at least
+  }
+  Seen seen;
+  CheckMm(device, "the questions", puppet.pid(), id, &seen);
+}
+
+TEST_P(Failslab, PoolsNotRefilled_SuspectThenEqualAgain) {
+  // On v6.1 a cache can be chosen at boot only (slub_debug=A,...; mm/slub.c); run-vm does that.
+  ASSERT_EQ(ReadFile("/sys/kernel/slab/svma_vma/failslab"), "1\n");
+  constexpr uint64_t kStripes = 2000;
+  constexpr int kForks = 24;  // together more VMAs than the pool ever keeps ready
+  Puppet puppet;
+  Device device;
+  ASSERT_EQ(puppet.Run(MapStripes, {0, kStripes}).value, 0);
+  ASSERT_EQ(device.Track(puppet.pid(), SVMA_TRACK_DESCENDANTS), 0);
+  const uint64_t refused = Stat("pool_refused"), empty = Stat("pool_empty");
+  std::vector<pid_t> children;
+  auto count = [&](uint32_t health) {
+    size_t found = 0;
+    for (const svma_mm& mm : device.List()) found += mm.health == health;
+    return found;
+  };
+  // A clean one must be right at any moment; all of them are at rest.
+  auto check_clean = [&] {
+    size_t checked = 0;
+    for (const svma_mm& mm : device.List()) {
+      if (mm.health != SVMA_CLEAN) continue;
+      const std::vector<svma_vma> shadow = device.Snapshot(mm.mm_id);
+      if (shadow.empty()) continue;  // it has become suspect meanwhile
+      EXPECT_EQ(Difference(shadow, ProcMaps(mm.pid)), "") << mm.pid;
+      checked++;
+    }
+    return checked;
+  };
+
+  Set("cache-filter", "Y");
+  Set("probability", "100");
+  for (int i = 0; i < kForks; i++) {
+    const pid_t child = puppet
+                            .Run([](Words) -> int64_t {
+                              pid_t pid = fork();
+                              if (pid == 0) {
+                                for (;;) pause();
+                              }
+                              return pid;
+                            })
+                            .value;
+    ASSERT_GT(child, 0);
+    children.push_back(child);
+  }
+  EXPECT_TRUE(WaitFor([&] { return count(SVMA_SUSPECT) > 0; }));
+  EXPECT_GT(check_clean(), 0u);
+  // Also what goes on meanwhile is either followed or not believed.
+  ASSERT_EQ(puppet.Run(MapStripes, {2 * kStripes, 100}).value, 0);
+  check_clean();
+  EXPECT_GT(Stat("pool_refused"), refused);
+  EXPECT_GT(Stat("pool_empty"), empty);
+  EXPECT_GT(count(SVMA_SUSPECT), 0u);  // nothing has made memory of nothing
+
+  Set("probability", "0");
+  EXPECT_TRUE(WaitFor([&] { return count(SVMA_CLEAN) == kForks + 1; }, 20'000))
+      << count(SVMA_CLEAN) << " clean, " << count(SVMA_SUSPECT) << " suspect";
+  EXPECT_EQ(check_clean(), size_t{kForks + 1});
+  const svma_stats stats = device.Stats(0);
+  printf("pool_refused %lu pool_empty %lu resyncs %llu missed %llu\n",
+         Stat("pool_refused") - refused, Stat("pool_empty") - empty, stats.counts.resyncs,
+         stats.counts.missed);
+  EXPECT_GT(stats.counts.resyncs, 0u);
+  EXPECT_EQ(stats.counts.divergent, 0u);
+  for (pid_t child : children) kill(child, SIGKILL);
+}
+
+}  // namespace
+}  // namespace guest

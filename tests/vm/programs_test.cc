@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Programs that were not written for this: started, stopped at a random moment, and everything
+// that the module reads in their page tables must be equal with what /proc and BPF say.
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "device.hpp"
+#include "puppet.hpp"
+#include "stopped.hpp"
+
+namespace guest {
+namespace {
+
+struct Process {
+  pid_t pid = 0;
+  char state = 0;
+  long pages = 0;  // in memory
+};
+
+// Those of a process group; /proc/PID/stat, proc(5).
+std::vector<Process> Group(pid_t group) {
+  std::vector<Process> processes;
+  DIR* const proc = opendir("/proc");
+  while (const dirent* entry = readdir(proc)) {
+    const std::string stat = ReadFile("/proc/" + std::string(entry->d_name) + "/stat");
+    const size_t name = stat.rfind(')');
+    if (atoi(entry->d_name) == 0 || name == std::string::npos) continue;
+    Process process;
+    int of = 0;
+    process.pid = atoi(entry->d_name);
+    if (sscanf(stat.c_str() + name + 1,
+               " %c %*d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u "
+               "%ld",
+               &process.state, &of, &process.pages) == 3 &&
+        of == group)
+      processes.push_back(process);
+  }
+  closedir(proc);
+  return processes;
+}
+
+// Sleeping in a vfork() it can't be stopped; zombies have nothing any more.
+bool AllStopped(pid_t group) {
+  for (const Process& process : Group(group))
+    if (process.state != 'T' && process.state != 'Z' && process.state != 'X') return false;
+  return true;
+}
+
+struct Program {
+  const char* name;
+  const char* line;  // of bash
+};
+
+class Programs : public testing::TestWithParam<Program> {};
+
+TEST_P(Programs, StoppedAtARandomMoment_AllEqual) {
+  static std::mt19937 random{std::random_device()()};
+  // Not in /tmp, which can't hold a swap file.
+  const std::string line = std::string("cd $(mktemp -d -p /); ") + GetParam().line;
+  const pid_t pid = Spawn({"setsid", "bash", "-c", line.c_str()});
+  const unsigned moment = 1500 + random() % 1500;
+  usleep(moment * 1000);
+  kill(-pid, SIGSTOP);
+  for (int i = 0; i < 500 && !AllStopped(pid); i++) usleep(10'000);
+  ASSERT_TRUE(AllStopped(pid)) << moment;
+  // The one that has most is the one that does the work.
+  Process largest;
+  for (const Process& process : Group(pid))
+    if (process.pages > largest.pages) largest = process;
+  printf("%s: stopped after %u ms, process %d with %ld pages\n", GetParam().name, moment,
+         largest.pid, largest.pages);
+  ASSERT_GT(largest.pages, 0);
+  ExpectAllEqual(CheckStopped(largest.pid), GetParam().name, 200);
+  kill(-pid, SIGKILL);
+  Reap(pid);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Real, Programs,
+    testing::Values(Program{"bash", "while :; do x=$(ls /usr/lib/*); y+=$x; done"},
+                    Program{"perl", "exec perl -e 'while (1) { $x{$i++ % 200000} = \"y\" x 50 }'"},
+                    Program{"python3",
+                            "exec python3 -c 'import json\n"
+                            "while 1: y = json.dumps([str(i) for i in range(100000)])'"},
+                    Program{"compiler",
+                            "while :; do echo '#include <regex>' | g++ -x c++ -c -; done"},
+                    Program{"vm", "exec stress-ng --quiet --vm 1 --vm-bytes 64M"},
+                    Program{"vm_rw", "exec stress-ng --quiet --vm-rw 1 --vm-rw-bytes 16M"},
+                    Program{"mmap", "exec stress-ng --quiet --mmap 1 --mmap-bytes 32M"},
+                    Program{"mmaphuge", "exec stress-ng --quiet --mmaphuge 1"},
+                    Program{"mremap", "exec stress-ng --quiet --mremap 1 --mremap-bytes 16M"},
+                    Program{"swap", "exec stress-ng --quiet --swap 1"},
+                    Program{"pagemove", "exec stress-ng --quiet --pagemove 1"},
+                    Program{"userfaultfd", "exec stress-ng --quiet --userfaultfd 1"},
+                    Program{"shm", "exec stress-ng --quiet --shm 1"},
+                    Program{"bigheap", "exec stress-ng --quiet --bigheap 1 --bigheap-growth 1M"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace guest
