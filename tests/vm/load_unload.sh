@@ -159,7 +159,8 @@ killed() {
     kill -KILL $pid 2>/dev/null || { echo "round $i: it had ended before: $(tail -n 1 /tmp/killed.log)"; break; }
     wait $pid 2>/dev/null
     pkill -KILL stress-ng
-    # Its last descriptor is closed by a task of the kernel's.
+    # Its last descriptor is closed by a task of the kernel's, or by a child that was not its program yet.
+    for _ in $(seq 100); do [ "$(cat /sys/module/svma/refcnt)" = 0 ] && break; sleep 0.1; done
     for _ in $(seq 100); do grep -q '^tracked 0$' $debugfs/stats && break; sleep 0.1; done
     grep -q '^tracked 0$' $debugfs/stats || { echo "round $i: still $(grep '^tracked' $debugfs/stats)"; break; }
     grep -q '^divergent 0$' $debugfs/stats || { echo "round $i: $(tr '\n' ' ' <$debugfs/stats)"; break; }
