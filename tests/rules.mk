@@ -11,7 +11,7 @@ BENCH_ARGS ?= --benchmark_min_time=0.05 --benchmark_repetitions=5
 GTEST_ARGS ?=
 
 core-test-warn := -Wall -Wextra -Werror -Wshadow
-core-test-std := -std=c++20 -Ikmod/core -Itests/support
+core-test-std := -std=c++20 -I. -Ikmod -Ikmod/core -Itests/support
 # The core itself is built as strictly in user space as in the kernel.
 core-test-core := -fno-exceptions -fno-rtti -fno-threadsafe-statics
 
@@ -20,22 +20,30 @@ core-test-asan := $(core-test-std) -O1 -g -fno-omit-frame-pointer -DSVMA_DEBUG \
 core-test-fuzz := $(core-test-std) -O1 -g -fno-omit-frame-pointer -DSVMA_DEBUG \
 	-fno-sanitize-recover=all
 core-test-opt := $(core-test-std) -O2 -g
+core-test-shim := -std=gnu11 -O1 -g -fno-omit-frame-pointer -I. -Ikmod -Wall -Wextra -Werror
 
 # core.cc only includes the others, for kbuild.
 core-test-srcs := $(filter-out kmod/core/core.cc,$(sort $(wildcard kmod/core/*.cc kmod/core/*/*.cc)))
+# Of the shim, what needs nothing of the kernel but types and numbers.
+core-test-shim-srcs := kmod/shim/request.c
 # Fixtures need GoogleTest, the rest of the support serves fuzzer and benchmarks as well.
 unit-fixtures := $(sort $(wildcard tests/support/*_fixture.cc))
 core-test-support := $(filter-out $(unit-fixtures),$(sort $(wildcard tests/support/*.cc)))
 unit-srcs := $(filter-out tests/unit/harness/%,$(sort $(wildcard tests/unit/*/*_test.cc))) $(unit-fixtures)
 
-core-test-obj = $(patsubst %.cc,$(B)/tests/$(1)/%.o,$(2))
-core-test-lib-objs = $(call core-test-obj,$(1),$(core-test-srcs) $(core-test-support))
+core-test-obj = $(addprefix $(B)/tests/$(1)/,$(addsuffix .o,$(basename $(2))))
+core-test-lib-objs = $(call core-test-obj,$(1),$(core-test-srcs) $(core-test-shim-srcs) $(core-test-support))
 
 # One pattern rule per flavour: sanitised (unit), fuzz (clang, coverage), opt (benchmarks).
 $(B)/tests/asan/kmod/core/%.o: kmod/core/%.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $<"
 	$(Q)$(CXX) $(core-test-asan) $(core-test-warn) $(core-test-core) -MMD -MP -c $< -o $@
+
+$(B)/tests/asan/kmod/shim/%.o: kmod/shim/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(core-test-shim) -fsanitize=address,undefined -fno-sanitize-recover=all -MMD -MP -c $< -o $@
 
 $(B)/tests/asan/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)
@@ -48,6 +56,12 @@ $(B)/tests/fuzz/kmod/core/%.o: kmod/core/%.cc
 	$(Q)$(CLANGXX) $(core-test-fuzz) -fsanitize=fuzzer-no-link,address,undefined $(core-test-warn) \
 		$(core-test-core) -MMD -MP -c $< -o $@
 
+$(B)/tests/fuzz/kmod/shim/%.o: kmod/shim/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $< (fuzz)"
+	$(Q)$(CLANG) $(core-test-shim) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+		-MMD -MP -c $< -o $@
+
 $(B)/tests/fuzz/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $< (fuzz)"
@@ -58,6 +72,11 @@ $(B)/tests/opt/kmod/core/%.o: kmod/core/%.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $< (opt)"
 	$(Q)$(CXX) $(core-test-opt) $(core-test-warn) $(core-test-core) -MMD -MP -c $< -o $@
+
+$(B)/tests/opt/kmod/shim/%.o: kmod/shim/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $< (opt)"
+	$(Q)$(CC) $(core-test-shim) -O2 -MMD -MP -c $< -o $@
 
 $(B)/tests/opt/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)

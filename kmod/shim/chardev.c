@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* /dev/svma: validate, call, copy. The interface is described in uapi/svma.h. */
 #include "svma.h"
+#include "request.h"
 
 #include <linux/capability.h>
 #include <linux/delay.h>
@@ -100,14 +101,12 @@ static struct svma_tracked *get_by(u64 id, pid_t pid)
 	return id ? svma_tracked_get(id) : svma_tracked_of_pid(pid);
 }
 
-/* --- one function per request; each gets its argument copied in and checked --------------------- */
+/* --- one function per request; each gets its argument copied in and checked (request.c) --------------------- */
 
 static int do_version(struct svma_session *session, struct svma_version *arg)
 {
 	bool same = arg->abi == SVMA_ABI_VERSION;
 
-	if (arg->reserved)
-		return -EINVAL;
 	arg->abi = SVMA_ABI_VERSION;
 	arg->features = svma_frees_tables_by_rcu() ? SVMA_FEATURE_HOLES : 0;
 	strscpy(arg->module, SVMA_MODULE_VERSION, sizeof(arg->module));
@@ -118,21 +117,14 @@ static int do_version(struct svma_session *session, struct svma_version *arg)
 
 static int do_track(struct svma_session *session, struct svma_track *arg)
 {
-	const u32 known = SVMA_TRACK_DESCENDANTS | SVMA_TRACK_CHILDREN;
 	u32 flags = arg->flags & SVMA_TRACK_DESCENDANTS ? SVMA_MM_DESCENDANTS : 0;
 
-	if (arg->flags & ~known || arg->reserved)
-		return -EINVAL;
 	if (arg->flags & SVMA_TRACK_CHILDREN) {
-		if (arg->pid)
-			return -EINVAL;
 		session->children_flags = flags;
 		WRITE_ONCE(session->children, true);
 		arg->mm_id = 0;
 		return 0;
 	}
-	if (arg->pid <= 0)
-		return -EINVAL;
 	return svma_track_pid(session, arg->pid, flags, &arg->mm_id);
 }
 
@@ -141,8 +133,6 @@ static int do_untrack(struct svma_session *session, struct svma_untrack *arg)
 	struct svma_tracked *t;
 	u64 id = arg->mm_id;
 
-	if (arg->flags || arg->reserved)
-		return -EINVAL;
 	if (!id) {
 		t = svma_tracked_of_pid(arg->pid);
 		if (!t)
@@ -183,8 +173,6 @@ static int do_list(struct svma_session *session, struct svma_list *arg)
 	int err = 0;
 	u64 *ids;
 
-	if (arg->flags & ~SVMA_LIST_MINE)
-		return -EINVAL;
 	ids = kvcalloc(room + 1, sizeof(*ids), GFP_KERNEL);
 	if (!ids)
 		return -ENOMEM;
@@ -234,8 +222,6 @@ static int do_snapshot(struct svma_session *session, struct svma_snapshot *arg)
 	u64 at = arg->start;
 	int err = 0;
 
-	if (arg->flags)
-		return -EINVAL;
 	if (room) {
 		records = kvcalloc(room, sizeof(*records), GFP_KERNEL);
 		if (!records)
@@ -273,8 +259,6 @@ static int do_find(struct svma_session *session, struct svma_find *arg)
 	struct svma_tracked *t;
 	struct svma_node node;
 
-	if (arg->flags || arg->reserved)
-		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
@@ -298,14 +282,6 @@ static int do_find(struct svma_session *session, struct svma_find *arg)
 	return 0;
 }
 
-/* All ones below a power of two, or what is left of that in whole pages, as the kernel's callers say it. */
-static bool is_align_mask(u64 mask)
-{
-	if (mask & PAGE_MASK && !(mask & ~PAGE_MASK))
-		mask |= ~PAGE_MASK;
-	return !(mask & (mask + 1));
-}
-
 static int do_gap(struct svma_session *session, struct svma_gap *arg)
 {
 	struct svma_gap_query query = {
@@ -322,11 +298,6 @@ static int do_gap(struct svma_session *session, struct svma_gap *arg)
 	svma_u64 result;
 	int err;
 
-	if (arg->flags & ~SVMA_GAP_TOPDOWN || arg->reserved)
-		return -EINVAL;
-	if (!arg->length || !PAGE_ALIGNED(arg->length) || arg->low_limit > arg->high_limit ||
-	    arg->high_limit > TASK_SIZE_MAX || !is_align_mask(arg->align_mask))
-		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
@@ -360,8 +331,6 @@ static int do_limits(struct svma_session *session, struct svma_limits *arg)
 	struct svma_tracked *t;
 	int err = -ESRCH;
 
-	if (arg->flags)
-		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
@@ -394,8 +363,6 @@ static int do_structure(struct svma_session *session, struct svma_structure *arg
 {
 	const bool module = arg->flags & SVMA_STATS_MODULE;
 
-	if (arg->flags & ~SVMA_STATS_MODULE)
-		return -EINVAL;
 	arg->compared = atomic64_read(module ? &svma_structure_compared : &session->structure_compared);
 	arg->equal = atomic64_read(module ? &svma_structure_equal : &session->structure_equal);
 	arg->has_tree = svma_has_live_tree();
@@ -480,8 +447,6 @@ static int do_shape(struct svma_session *session, struct svma_shape *arg)
 	int err = -ESRCH;
 	u64 since;
 
-	if (arg->flags || !PAGE_ALIGNED(arg->length) || arg->length > TASK_SIZE_MAX)
-		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
@@ -502,8 +467,6 @@ static int do_rmap(struct svma_session *session, struct svma_rmap_stats *arg)
 {
 	const struct svma_rmap_counts *counts = arg->flags & SVMA_STATS_MODULE ? &svma_rmap_counts : &session->rmap;
 
-	if (arg->flags & ~SVMA_STATS_MODULE || arg->reserved)
-		return -EINVAL;
 	arg->compared = atomic64_read(&counts->compared);
 	arg->equal = atomic64_read(&counts->equal);
 	arg->cut = atomic64_read(&counts->cut);
@@ -530,8 +493,6 @@ static int do_chains(struct svma_session *session, struct svma_chains *arg)
 	struct svma_tracked *t;
 	int err = 0;
 
-	if (arg->flags || arg->reserved)
-		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
@@ -591,10 +552,6 @@ static int do_sharers(struct svma_session *session, struct svma_sharers *arg)
 	struct svma_core_sharer *found;
 	int err;
 
-	if (arg->flags & ~SVMA_SHARERS_FILE || arg->reserved)
-		return -EINVAL;
-	if (arg->flags && (arg->mm_id || arg->pid))
-		return -EINVAL;
 	found = kvcalloc(room + 1, sizeof(*found), GFP_KERNEL);
 	if (!found)
 		return -ENOMEM;
@@ -614,8 +571,6 @@ static int do_walk(struct svma_session *session, struct svma_walk *arg)
 	struct svma_tracked *t;
 	int err;
 
-	if (arg->flags || arg->addr >= TASK_SIZE_MAX)
-		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
@@ -648,9 +603,6 @@ static int do_pages(struct svma_session *session, struct svma_pages *arg)
 
 	if (arg->end == SVMA_NONE)
 		arg->end = TASK_SIZE_MAX;
-	if (arg->flags & ~SVMA_PAGES_SUMS || !arg->capacity || arg->start >= arg->end || arg->end > TASK_SIZE_MAX ||
-	    !PAGE_ALIGNED(arg->start) || !PAGE_ALIGNED(arg->end))
-		return -EINVAL;
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
@@ -715,8 +667,6 @@ static int do_why(struct svma_session *session, struct svma_why *arg)
 	struct svma_merge_report *report;
 	struct svma_tracked *t;
 
-	if (arg->flags)
-		return -EINVAL;
 	report = kzalloc(sizeof(*report), GFP_KERNEL);
 	if (!report)
 		return -ENOMEM;
@@ -750,8 +700,6 @@ static int do_stats(struct svma_session *session, struct svma_stats *arg)
 	struct svma_session *s;
 	struct svma_counts sum;
 
-	if (arg->flags & ~SVMA_STATS_MODULE)
-		return -EINVAL;
 	if (arg->flags & SVMA_STATS_MODULE) {
 		mutex_lock(&svma_admin);
 		arg->counts = svma_ended_counts;
@@ -782,8 +730,6 @@ static int do_probes(struct svma_session *session, struct svma_probes *arg)
 	struct svma_probe __user *to = u64_to_user_ptr(arg->buffer);
 	u32 i;
 
-	if (arg->flags)
-		return -EINVAL;
 	for (i = 0; i < svma_nr_probes && i < arg->capacity; i++) {
 		struct svma_probe_entry *entry = &svma_probe_table[i];
 		struct svma_probe probe = {};
@@ -807,8 +753,6 @@ static int do_divergences(struct svma_session *session, struct svma_divergences 
 	struct svma_divergence __user *to = u64_to_user_ptr(arg->buffer);
 	u32 n;
 
-	if (arg->flags)
-		return -EINVAL;
 	spin_lock(&session->lock);
 	n = session->nr_reports;
 	arg->lost = session->lost_reports;
@@ -827,8 +771,6 @@ static int do_journal(struct svma_session *session, struct svma_journal *arg)
 	u32 i;
 	int err;
 
-	if (arg->flags & ~SVMA_JOURNAL_AFTER)
-		return -EINVAL;
 	if (room) {
 		entries = kvcalloc(room, sizeof(*entries), GFP_KERNEL);
 		if (!entries)
@@ -851,8 +793,6 @@ static int do_report(struct svma_session *session, struct svma_report *arg)
 	const struct svma_detail *detail;
 	bool there;
 
-	if (arg->flags || arg->reserved)
-		return -EINVAL;
 	spin_lock(&session->lock);
 	there = arg->index < session->nr_reports;
 	spin_unlock(&session->lock);
@@ -873,14 +813,10 @@ static int do_report(struct svma_session *session, struct svma_report *arg)
 	return 0;
 }
 
-/* --- the dispatcher ------------------------------------------------------------------------------ */
-
 static int do_facts(struct svma_session *session, struct svma_facts *arg)
 {
 	struct svma_session *s;
 
-	if (arg->flags & ~SVMA_STATS_MODULE)
-		return -EINVAL;
 	memset(arg->count, 0, sizeof(arg->count));
 	if (!(arg->flags & SVMA_STATS_MODULE)) {
 		svma_session_facts(session, arg->count);
@@ -894,84 +830,58 @@ static int do_facts(struct svma_session *session, struct svma_facts *arg)
 	return 0;
 }
 
-union svma_argument {
-	u32 size;
-	struct svma_version version;
-	struct svma_track track;
-	struct svma_untrack untrack;
-	struct svma_list list;
-	struct svma_mm mm;
-	struct svma_snapshot snapshot;
-	struct svma_find find;
-	struct svma_gap gap;
-	struct svma_stats stats;
-	struct svma_probes probes;
-	struct svma_divergences divergences;
-	struct svma_facts facts;
-	struct svma_journal journal;
-	struct svma_report report;
-	struct svma_why why;
-	struct svma_limits limits;
-	struct svma_semantic semantic;
-	struct svma_structure structure;
-	struct svma_shape shape;
-	struct svma_rmap_stats rmap;
-	struct svma_chains chains;
-	struct svma_sharers sharers;
-	struct svma_walk walk;
-	struct svma_pages pages;
-};
+/* --- the dispatcher ------------------------------------------------------------------------------ */
 
-static int dispatch(struct svma_session *session, unsigned int nr, union svma_argument *arg)
+static int dispatch(struct svma_session *session, unsigned int cmd, union svma_argument *arg)
 {
-	switch (nr) {
-	case _IOC_NR(SVMA_IOC_VERSION):
+	switch (cmd) {
+	case SVMA_IOC_VERSION:
 		return do_version(session, &arg->version);
-	case _IOC_NR(SVMA_IOC_TRACK):
+	case SVMA_IOC_TRACK:
 		return do_track(session, &arg->track);
-	case _IOC_NR(SVMA_IOC_UNTRACK):
+	case SVMA_IOC_UNTRACK:
 		return do_untrack(session, &arg->untrack);
-	case _IOC_NR(SVMA_IOC_LIST):
+	case SVMA_IOC_LIST:
 		return do_list(session, &arg->list);
-	case _IOC_NR(SVMA_IOC_MM):
+	case SVMA_IOC_MM:
 		return do_mm(session, &arg->mm);
-	case _IOC_NR(SVMA_IOC_SNAPSHOT):
+	case SVMA_IOC_SNAPSHOT:
 		return do_snapshot(session, &arg->snapshot);
-	case _IOC_NR(SVMA_IOC_FIND):
+	case SVMA_IOC_FIND:
 		return do_find(session, &arg->find);
-	case _IOC_NR(SVMA_IOC_GAP):
+	case SVMA_IOC_GAP:
 		return do_gap(session, &arg->gap);
-	case _IOC_NR(SVMA_IOC_STATS):
+	case SVMA_IOC_STATS:
 		return do_stats(session, &arg->stats);
-	case _IOC_NR(SVMA_IOC_PROBES):
+	case SVMA_IOC_PROBES:
 		return do_probes(session, &arg->probes);
-	case _IOC_NR(SVMA_IOC_DIVERGENCES):
+	case SVMA_IOC_DIVERGENCES:
 		return do_divergences(session, &arg->divergences);
-	case _IOC_NR(SVMA_IOC_FACTS):
+	case SVMA_IOC_FACTS:
 		return do_facts(session, &arg->facts);
-	case _IOC_NR(SVMA_IOC_JOURNAL):
+	case SVMA_IOC_JOURNAL:
 		return do_journal(session, &arg->journal);
-	case _IOC_NR(SVMA_IOC_REPORT):
+	case SVMA_IOC_REPORT:
 		return do_report(session, &arg->report);
-	case _IOC_NR(SVMA_IOC_WHY):
+	case SVMA_IOC_WHY:
 		return do_why(session, &arg->why);
-	case _IOC_NR(SVMA_IOC_LIMITS):
+	case SVMA_IOC_LIMITS:
 		return do_limits(session, &arg->limits);
-	case _IOC_NR(SVMA_IOC_STRUCTURE):
+	case SVMA_IOC_STRUCTURE:
 		return do_structure(session, &arg->structure);
-	case _IOC_NR(SVMA_IOC_SHAPE):
+	case SVMA_IOC_SHAPE:
 		return do_shape(session, &arg->shape);
-	case _IOC_NR(SVMA_IOC_RMAP):
+	case SVMA_IOC_RMAP:
 		return do_rmap(session, &arg->rmap);
-	case _IOC_NR(SVMA_IOC_CHAINS):
+	case SVMA_IOC_CHAINS:
 		return do_chains(session, &arg->chains);
-	case _IOC_NR(SVMA_IOC_SHARERS):
+	case SVMA_IOC_SHARERS:
 		return do_sharers(session, &arg->sharers);
-	case _IOC_NR(SVMA_IOC_WALK):
+	case SVMA_IOC_WALK:
 		return do_walk(session, &arg->walk);
-	case _IOC_NR(SVMA_IOC_PAGES):
+	case SVMA_IOC_PAGES:
 		return do_pages(session, &arg->pages);
-	case _IOC_NR(SVMA_IOC_SEMANTIC):
+	case SVMA_IOC_SEMANTIC:
 		return do_semantic(&arg->semantic);
 	default:
 		return -ENOTTY;
@@ -980,32 +890,13 @@ static int dispatch(struct svma_session *session, unsigned int nr, union svma_ar
 
 static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 {
-	static const unsigned int requests[] = {
-		SVMA_IOC_VERSION, SVMA_IOC_TRACK,    SVMA_IOC_UNTRACK, SVMA_IOC_LIST,
-		SVMA_IOC_MM,	  SVMA_IOC_SNAPSHOT, SVMA_IOC_FIND,    SVMA_IOC_GAP,
-		SVMA_IOC_STATS,	  SVMA_IOC_PROBES,   SVMA_IOC_DIVERGENCES,
-		[_IOC_NR(SVMA_IOC_FACTS)] = SVMA_IOC_FACTS,
-		[_IOC_NR(SVMA_IOC_JOURNAL)] = SVMA_IOC_JOURNAL,
-		[_IOC_NR(SVMA_IOC_REPORT)] = SVMA_IOC_REPORT,
-		[_IOC_NR(SVMA_IOC_WHY)] = SVMA_IOC_WHY,
-		[_IOC_NR(SVMA_IOC_LIMITS)] = SVMA_IOC_LIMITS,
-		[_IOC_NR(SVMA_IOC_SEMANTIC)] = SVMA_IOC_SEMANTIC,
-		[_IOC_NR(SVMA_IOC_STRUCTURE)] = SVMA_IOC_STRUCTURE,
-		[_IOC_NR(SVMA_IOC_SHAPE)] = SVMA_IOC_SHAPE,
-		[_IOC_NR(SVMA_IOC_RMAP)] = SVMA_IOC_RMAP,
-		[_IOC_NR(SVMA_IOC_CHAINS)] = SVMA_IOC_CHAINS,
-		[_IOC_NR(SVMA_IOC_SHARERS)] = SVMA_IOC_SHARERS,
-		[_IOC_NR(SVMA_IOC_WALK)] = SVMA_IOC_WALK,
-		[_IOC_NR(SVMA_IOC_PAGES)] = SVMA_IOC_PAGES,
-	};
 	struct svma_session *session = file->private_data;
 	void __user *at = (void __user *)user;
-	unsigned int nr = _IOC_NR(cmd);
 	union svma_argument *arg;
 	u32 size;
 	int err;
 
-	if (_IOC_TYPE(cmd) != SVMA_IOC_MAGIC || nr >= ARRAY_SIZE(requests) || cmd != requests[nr])
+	if (!svma_request_known(cmd))
 		return -ENOTTY;
 	if (!session->agreed && cmd != SVMA_IOC_VERSION)
 		return -EPROTO;
@@ -1016,10 +907,10 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 	err = -EFAULT;
 	if (copy_from_user(arg, at, size))
 		goto out;
-	err = -EINVAL;
-	if (arg->size != size)
+	err = svma_request_check(cmd, arg, TASK_SIZE_MAX);
+	if (err)
 		goto out;
-	err = dispatch(session, nr, arg);
+	err = dispatch(session, cmd, arg);
 	/* A version that does not fit is answered with ours. */
 	if ((!err || err == -EPROTO) && copy_to_user(at, arg, size))
 		err = -EFAULT;
