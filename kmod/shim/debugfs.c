@@ -228,6 +228,11 @@ static void show_counts(struct seq_file *m, const struct svma_counts *counts)
 	}
 }
 
+static const char *health_name(u32 health)
+{
+	return svma_health_names[health == SVMA_CLEAN && svma_unnoticed() ? SVMA_SUSPECT : health];
+}
+
 static int health_show(struct seq_file *m, void *unused)
 {
 	struct svma_tracked *t = m->private;
@@ -240,7 +245,7 @@ static int health_show(struct seq_file *m, void *unused)
 	spin_lock(&t->lock);
 	err = svma_core_verify(t->shadow, what, sizeof(what), &where);
 	spin_unlock(&t->lock);
-	seq_printf(m, "health %s\nseq %llu\nmap_count %llu\n", svma_health_names[mm.health], mm.seq,
+	seq_printf(m, "health %s\nseq %llu\nmap_count %llu\n", health_name(mm.health), mm.seq,
 		   mm.totals.map_count);
 	if (err)
 		seq_printf(m, "invariant %s broken at %llx\n", what, where);

@@ -571,9 +571,11 @@ bool svma_switching(void);
 /* --- worker.c: what handlers may not do ---------------------------------------------------------- */
 
 /*
- * Nobody is told that a shadow is clean when the probes went silent since the worker last looked. Before a question;
- * takes svma_admin.
+ * Nobody is told that a shadow is clean when probes missed something or went silent since the worker last looked.
+ * Before a question: svma_watch_now() looks, and takes svma_admin. Where that can't be taken, since debugfs waits
+ * under it for readers, svma_unnoticed() says whether there is anything.
  */
+bool svma_unnoticed(void);
 void svma_watch_now(void);
 
 int svma_worker_start(void);

@@ -69,18 +69,22 @@ static void watch_probes(void)
 		WRITE_ONCE(disarmed, false);
 		suspect_all(missed - missed_before + switched);
 	}
-	missed_before = missed;
+	WRITE_ONCE(missed_before, missed);
 	WRITE_ONCE(switches_before, switches);
+}
+
+bool svma_unnoticed(void)
+{
+	return svma_switches() != READ_ONCE(switches_before) || svma_probes_missed() != READ_ONCE(missed_before) ||
+	       !svma_canary_sings();
 }
 
 void svma_watch_now(void)
 {
-	const bool switched = svma_switches() != READ_ONCE(switches_before);
-
-	if (svma_canary_sings() && !switched)
+	if (!svma_unnoticed())
 		return;
 	mutex_lock(&svma_admin);
-	if (disarmed && !switched)
+	if (disarmed && svma_switches() == switches_before)
 		suspect_all(0); /* one that was attached since */
 	else
 		watch_probes();

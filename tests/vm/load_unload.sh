@@ -10,6 +10,7 @@ rounds=${3:-20}
 step=${4:-8}
 svma=$(dirname "$module")/bin/svma
 debugfs=/sys/kernel/debug/svma
+tracing=/sys/kernel/tracing
 passed=0
 failed=0
 
@@ -230,6 +231,54 @@ still() {
   rmdir $group
 }
 
+# others_on SYMBOLS: they get entry and return probes of somebody else, and a function tracer.
+others_on() {
+  local symbol i=0
+  [ -e $tracing/kprobe_events ] || mount -t tracefs tracefs $tracing
+  for symbol in $1; do
+    # Some it refuses: two functions have that name, or it can't be traced.
+    echo "p:others/p$i $symbol" >>$tracing/kprobe_events || continue
+    echo "r:others/r$i $symbol" >>$tracing/kprobe_events || continue
+    echo "$symbol" >>$tracing/set_ftrace_filter
+    i=$((i + 1))
+  done 2>/dev/null
+  [ $i -gt 30 ] || echo "others probe $i functions only"
+  echo 1 >$tracing/events/others/enable || echo 'the others are not enabled'
+  echo function >$tracing/current_tracer || echo 'there is no function tracer'
+}
+
+# Prints what is wrong if the others saw nothing.
+others_off() {
+  awk '$1 ~ /^[pr]/ && $2 > 0 { seen++ } END { if (seen < 40) print seen + 0 " probes of others saw anything" }' \
+    $tracing/kprobe_profile
+  grep -q '<-' $tracing/trace || echo 'the function tracer saw nothing'
+  echo nop >$tracing/current_tracer
+  echo 0 >$tracing/events/others/enable
+  echo >$tracing/set_ftrace_filter
+  echo >$tracing/kprobe_events
+  echo >$tracing/trace
+}
+
+checked() {
+  "$svma" check -- stress-ng --quiet --vm 1 --vm-bytes 2M --mmap 1 --mmap-bytes 2M --fork 1 --timeout 3 \
+    >/tmp/others.log 2>&1 || { echo "$1: $(tail -n 3 /tmp/others.log | tr '\n' ' ')"; cat /tmp/others.log >&2; }
+}
+
+# Somebody else probes and traces the same functions: before the module does, after it, and no longer.
+others() {
+  local symbols
+  insmod "$module" || { echo 'insmod failed'; return; }
+  symbols="mmap_region $(awk 'NR > 1 && $3 == "yes" && $1 != "mmap_region" { print $1 }' $debugfs/probes | sort -u)"
+  others_on "$symbols"
+  checked 'others came after'
+  rmmod svma || echo 'rmmod failed below others'
+  insmod "$module" || echo 'insmod failed above others'
+  checked 'others came before'
+  others_off
+  checked 'others went'
+  rmmod svma || echo 'rmmod failed'
+}
+
 loaded && rmmod svma
 verdict Load_SymbolMissing_SaysWhich "$(missing_some 2>&1)"
 verdict LoadUnload_Often_Works "$(times 2>&1)"
@@ -237,6 +286,7 @@ verdict LoadUnload_OftenUnderTrackedStress_Works "$(times_under_load 2>&1)"
 verdict Load_AlreadyLoaded_FailsCleanly "$(twice 2>&1)"
 verdict Unload_DescriptorOpen_Busy "$(busy 2>&1)"
 verdict Unload_HarnessKilled_Works "$(killed 2>&1)"
+verdict Load_OthersProbeTheSame_Works "$(others 2>&1)"
 verdict Unload_FilesOpen_Busy "$(files_open 2>&1)"
 verdict Unload_TargetsStill_Works "$(still 2>&1)"
 verdict Unload_JournalsHeld_Works "$(journals 2>&1)"
