@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -104,6 +105,53 @@ INSTANTIATE_TEST_SUITE_P(
                     Program{"shm", "exec stress-ng --quiet --shm 1"},
                     Program{"bigheap", "exec stress-ng --quiet --bigheap 1 --bigheap-growth 1M"}),
     [](const auto& info) { return std::string(info.param.name); });
+
+// What programs print, each of which says the same each time it is run: their results, what they
+// were refused, how they ended, and where things are in their address space.
+const char kTalkative[] = R"(
+exec >$1 2>&1
+export PYTHONHASHSEED=0
+seq 2000 | sort -r | awk '{ s += $1 * NR } END { print s }'
+setarch -R cat /proc/self/maps
+setarch -R python3 -c 'print(open("/proc/self/maps").read())'
+python3 - <<'PY'
+import hashlib, mmap, multiprocessing, threading
+def work(n):
+    area = mmap.mmap(-1, 1 << 20)
+    for i in range(0, 1 << 20, 4096): area[i] = (i >> 12) * n % 251
+    return hashlib.md5(area[:]).hexdigest()
+with multiprocessing.get_context("fork").Pool(3) as pool: print(pool.map(work, range(6)))
+results = [None] * 8
+def thread(i): results[i] = work(i)
+threads = [threading.Thread(target=thread, args=(i,)) for i in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(results)
+PY
+(ulimit -v 300000; python3 -c 'try: bytearray(1 << 30)
+except MemoryError: print("refused")')
+perl -e 'my %x; $x{$_ % 977} .= $_ for 1 .. 50000; print length(join("", map { $x{$_} } sort keys %x)), "\n"'
+echo 'int f(int a) { return a * 3; }' | gcc -O2 -S -x c - -o - | md5sum
+{ bash -c 'kill -SEGV $$'; } 2>/dev/null; echo $?
+)";
+
+// RETURNS: what kTalkative wrote, run by `command`, which must end with 0.
+std::string Says(std::vector<const char*> command) {
+  const char file[] = "/tmp/says";
+  unlink(file);
+  for (const char* word : {"bash", "-c", kTalkative, "bash", file}) command.push_back(word);
+  const int status = Reap(Spawn(command));
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  return ReadFile(file);
+}
+
+TEST(TrackedOrNot, ProgramsSayTheSame) {
+  const std::string alone = Says({});
+  EXPECT_GT(alone.size(), 2000u);
+  EXPECT_NE(alone.find("refused"), std::string::npos) << alone;
+  EXPECT_EQ(Says({}), alone);
+  EXPECT_EQ(Says({"/opt/svma/bin/svma", "check", "--pages", "--"}), alone);
+}
 
 }  // namespace
 }  // namespace guest

@@ -94,7 +94,7 @@ Answer Puppet::Syscall(long number, std::initializer_list<uint64_t> words) {
   return Run(DoSyscall, {w[0], w[1], w[2], w[3], w[4], w[5], w[6]});
 }
 
-pid_t Spawn(std::initializer_list<const char*> command) {
+pid_t Spawn(const std::vector<const char*>& command) {
   std::vector<char*> argv;
   for (const char* word : command) argv.push_back(const_cast<char*>(word));
   argv.push_back(nullptr);
@@ -108,9 +108,10 @@ pid_t Spawn(std::initializer_list<const char*> command) {
   return pid;
 }
 
-void Reap(pid_t pid) {
-  int status;
+int Reap(pid_t pid) {
+  int status = 0;
   waitpid(pid, &status, 0);
+  return status;
 }
 
 void KillAndReap(pid_t pid) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "device.hpp"
 
@@ -44,8 +45,9 @@ class Puppet {
 };
 
 // Starts a program, whose descriptors are the caller's, and does not wait. RETURNS: its pid.
-pid_t Spawn(std::initializer_list<const char*> command);
-void Reap(pid_t pid);
+pid_t Spawn(const std::vector<const char*>& command);
+// RETURNS: its status, as of wait(2).
+int Reap(pid_t pid);
 void KillAndReap(pid_t pid);
 
 }  // namespace guest
