@@ -1427,6 +1427,16 @@ static int on_mm_init(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
+/* Of one that is born while probes are silent only some operations are seen: it is not in step, see in_step(). */
+static struct svma_tracked *born(struct mm_struct *mm, struct svma_session *session)
+{
+	struct svma_tracked *t = svma_tracked_alloc(mm, session);
+
+	if (t && svma_unsettled())
+		t->switches--;
+	return t;
+}
+
 static int on_mm_init_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct mm_struct *child_mm = (struct mm_struct *)regs_return_value(regs);
@@ -1438,7 +1448,7 @@ static int on_mm_init_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	parent = svma_find_rcu(current->mm);
 	if (!parent)
 		goto out;
-	child = svma_tracked_alloc(child_mm, parent->session);
+	child = born(child_mm, parent->session);
 	if (!child) {
 		spin_lock(&parent->lock);
 		parent->counts.missed++;
@@ -1529,7 +1539,7 @@ static void track_exec(struct mm_struct *mm)
 	session = session_of_exec(&flags);
 	if (!session)
 		return;
-	t = svma_tracked_alloc(mm, session);
+	t = born(mm, session);
 	if (!t) {
 		spin_lock(&session->lock);
 		session->missed++;

@@ -576,6 +576,8 @@ bool svma_switching(void);
  * under it for readers, svma_unnoticed() says whether there is anything.
  */
 bool svma_unnoticed(void);
+/* Are probes silent, as the worker knows, or may they have become so since it looked? Any context. */
+bool svma_unsettled(void);
 void svma_watch_now(void);
 
 int svma_worker_start(void);

@@ -79,6 +79,11 @@ bool svma_unnoticed(void)
 	       !svma_canary_sings();
 }
 
+bool svma_unsettled(void)
+{
+	return READ_ONCE(disarmed) || svma_switching() || svma_switches() != READ_ONCE(switches_before);
+}
+
 void svma_watch_now(void)
 {
 	if (!svma_unnoticed())
