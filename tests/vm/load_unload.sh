@@ -40,7 +40,7 @@ times() {
 
 times_under_load() {
   local i load tracked
-  stress-ng --quiet --vm 1 --vm-bytes 4M --mmap 1 --mmap-bytes 2M --fork 1 --timeout 300 &
+  stress-ng --quiet --vm 1 --vm-bytes 4M --mmap 1 --mmap-bytes 2M --fork 1 --timeout 86400 &
   load=$!
   sleep 1
   for ((i = 0; i < rounds; i++)); do
