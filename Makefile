@@ -11,7 +11,7 @@ TIMEOUT ?= 1800
 OUT ?= $(B)/results
 CHECK ?=
 CXX := $(if $(filter default,$(origin CXX)),g++-12,$(CXX))
-CXXFLAGS ?= -O2 -g
+CXXFLAGS ?= -O2 -g1
 SVMA_VERSION := 0.1
 Q := $(if $(V),,@)
 

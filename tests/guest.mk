@@ -15,7 +15,7 @@ guest-test-objs := $(patsubst tests/vm/%.cc,$(guest-test-dir)/%.o,$(sort $(wildc
 $(guest-test-dir)/%.o: tests/vm/%.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $<"
-	$(Q)$(CXX) -std=c++20 -O1 -g -Wall -Wextra -Werror -I. -Itests/vm -MMD -MP -c $< -o $@
+	$(Q)$(CXX) -std=c++20 -O1 $(TEST_DEBUG) -Wall -Wextra -Werror -I. -Itests/vm -MMD -MP -c $< -o $@
 
 # The guest has a glibc and no GoogleTest.
 $(guest-test-dir)/guest-tests: $(guest-test-objs)
@@ -51,7 +51,7 @@ $(B)/tests/abi/layout_cxx.o: tests/abi/layout_cxx.cc tests/abi/layout.h uapi/svm
 guest-test: $(guest-test-dir)/guest-tests $(guest-test-dir)/ia32 $(KMOD) $(HARNESS) $(VM_READY) ## test the module in a guest
 	$(Q)rm -rf $(guest-run-dir)/guest-payload $(guest-run-dir)/guest
 	$(Q)mkdir -p $(guest-run-dir)/guest-payload/bin $(guest-run-dir)/guest
-	$(Q)cp $(KMOD) tests/vm/run.sh tests/vm/leaks.sh tests/vm/load_unload.sh $(guest-run-dir)/guest-payload/
+	$(Q)cp $(KMOD) tests/vm/run.sh tests/vm/leaks.sh $(guest-run-dir)/guest-payload/
 	$(Q)cp $(guest-test-dir)/guest-tests $(guest-test-dir)/ia32 $(HARNESS) $(guest-run-dir)/guest-payload/bin/
 	$(Q)strip --strip-debug $(guest-run-dir)/guest-payload/bin/*
 	@echo "  VM      guest-tests on $(KERNEL)"
@@ -94,7 +94,7 @@ $(BUGS_KO): $(KDIR_READY) $(BUGS_SRCS)
 $(guest-test-dir)/bugs/%.o: tests/bugs/%.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $<"
-	$(Q)$(CXX) -std=c++20 -O1 -g -Wall -Wextra -Werror -I. -Itests/vm -MMD -MP -c $< -o $@
+	$(Q)$(CXX) -std=c++20 -O1 $(TEST_DEBUG) -Wall -Wextra -Werror -I. -Itests/vm -MMD -MP -c $< -o $@
 
 $(guest-test-dir)/bug-tests: $(bug-test-objs)
 	@echo "  LD      $@"

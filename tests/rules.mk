@@ -15,12 +15,15 @@ core-test-std := -std=c++20 -I. -Ikmod -Ikmod/core -Itests/support
 # The core itself is built as strictly in user space as in the kernel.
 core-test-core := -fno-exceptions -fno-rtti -fno-threadsafe-statics
 
-core-test-asan := $(core-test-std) -O1 -g -fno-omit-frame-pointer -DSVMA_DEBUG \
+# Line numbers, no more, in what is only run by `make`: with all of it, and optimised, compiling takes most of the time of
+# the tests. Whoever has to look into one: make unit TEST_DEBUG=-g3
+TEST_DEBUG ?= -g1
+core-test-asan := $(core-test-std) $(TEST_DEBUG) -fno-omit-frame-pointer -DSVMA_DEBUG \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-core-test-fuzz := $(core-test-std) -O1 -g -fno-omit-frame-pointer -DSVMA_DEBUG \
+core-test-fuzz := $(core-test-std) -O1 $(TEST_DEBUG) -fno-omit-frame-pointer -DSVMA_DEBUG \
 	-fno-sanitize-recover=all
 core-test-opt := $(core-test-std) -O2 -g
-core-test-shim := -std=gnu11 -O1 -g -fno-omit-frame-pointer -I. -Ikmod -Wall -Wextra -Werror
+core-test-shim := -std=gnu11 -O1 $(TEST_DEBUG) -fno-omit-frame-pointer -I. -Ikmod -Wall -Wextra -Werror
 
 # core.cc only includes the others, for kbuild.
 core-test-srcs := $(filter-out kmod/core/core.cc,$(sort $(wildcard kmod/core/*.cc kmod/core/*/*.cc)))
@@ -38,17 +41,22 @@ core-test-lib-objs = $(call core-test-obj,$(1),$(core-test-srcs) $(core-test-shi
 $(B)/tests/asan/kmod/core/%.o: kmod/core/%.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $<"
-	$(Q)$(CXX) $(core-test-asan) $(core-test-warn) $(core-test-core) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) $(core-test-asan) -O1 $(core-test-warn) $(core-test-core) -MMD -MP -c $< -o $@
 
 $(B)/tests/asan/kmod/shim/%.o: kmod/shim/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(core-test-shim) -fsanitize=address,undefined -fno-sanitize-recover=all -MMD -MP -c $< -o $@
 
-$(B)/tests/asan/tests/%.o: tests/%.cc
+$(B)/tests/asan/tests/support/%.o: tests/support/%.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $<"
-	$(Q)$(CXX) $(core-test-asan) $(core-test-warn) -MMD -MP -c $< -o $@
+	$(Q)$(CXX) $(core-test-asan) -O1 $(core-test-warn) -MMD -MP -c $< -o $@
+
+$(B)/tests/asan/tests/unit/%.o: tests/unit/%.cc
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) $(core-test-asan) -O0 $(core-test-warn) -MMD -MP -c $< -o $@
 
 $(B)/tests/fuzz/kmod/core/%.o: kmod/core/%.cc
 	@mkdir -p $(@D)
@@ -118,7 +126,7 @@ harness-unit-objs := $(patsubst %.cc,$(B)/tests/harness/%.o,$(HARNESS_LIB_SRCS) 
 $(B)/tests/harness/%.o: %.cc
 	@mkdir -p $(@D)
 	@echo "  CXX     $<"
-	$(Q)$(CXX) $(HARNESS_CXXFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -MMD -MP \
+	$(Q)$(CXX) $(HARNESS_CXXFLAGS) -O0 $(TEST_DEBUG) -fsanitize=address,undefined -fno-sanitize-recover=all -MMD -MP \
 		-c $< -o $@
 
 $(B)/tests/harness-unit-tests: $(harness-unit-objs)

@@ -335,7 +335,8 @@ TEST_P(Migrating, Entries_AreThoseOfPagemap) {
   StayOn(puppet_.pid(), 1);
   StayOn(0, 0);
   puppet_.Send(MoveBetweenNodes, {count, huge});
-  Catch(pages * kPage, GetParam(), 10, 20000);
+  // On one processor's thread an entry is met when the other's turn ends within a move: seldom.
+  Catch(pages * kPage, GetParam(), 4, 60000);
   puppet_.Kill();
 }
 

@@ -200,7 +200,11 @@ TEST(Pages, SixtyFiveThousandVmas_AllEqualAndFolded) {
   const std::string json = CheckStopped(pid);
   printf("65000 VMAs: checked in %.1f s\n", Seconds() - begin);
   ExpectAllEqual(json, "65000 VMAs", 10000);
-  EXPECT_GE(Number(json, {"page_tables", "vmas", "compared"}), 65000);
+  // MGLRU clears the accessed bits of a table of 512 at once (walk_pte_range() in mm/vmscan.c,
+  // v6.12), also of a stopped process, while they are being read.
+  EXPECT_GE(Number(json, {"page_tables", "vmas", "compared"}) +
+                Number(json, {"page_tables", "vmas", "moved"}),
+            65000);
   const std::string number = std::to_string(pid);
   Timed("svma walk --all --summary", "/opt/svma/bin/svma walk " + number +
                                          " --all --summary >/tmp/svma-walk.txt"
