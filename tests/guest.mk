@@ -119,7 +119,7 @@ test-bugs: $(guest-test-dir)/bug-tests $(BUGS_KO) $(KMOD) $(HARNESS) $(VM_READY)
 load-unload-test: $(KMOD) $(HARNESS) $(VM_READY) ## load and unload the module LOAD_ROUNDS (20) times, also under load
 	$(Q)rm -rf $(guest-run-dir)/load-payload $(guest-run-dir)/load
 	$(Q)mkdir -p $(guest-run-dir)/load-payload/bin $(guest-run-dir)/load
-	$(Q)cp $(KMOD) tests/vm/load_unload.sh $(guest-run-dir)/load-payload/
+	$(Q)cp $(KMOD) tests/vm/load_unload.sh tests/vm/others.py $(guest-run-dir)/load-payload/
 	$(Q)strip --strip-debug $(HARNESS) -o $(guest-run-dir)/load-payload/bin/svma
 	@echo "  VM      load and unload on $(KERNEL)"
 	$(Q)$(RUN_VM) --smp $(SMP) --mem $(MEM) --accel tcg-single --timeout $(GUEST_TIMEOUT) \

@@ -8,7 +8,8 @@ module=$1
 report=$2
 rounds=${3:-20}
 step=${4:-8}
-svma=$(dirname "$module")/bin/svma
+here=$(dirname "$module")
+svma=$here/bin/svma
 debugfs=/sys/kernel/debug/svma
 tracing=/sys/kernel/tracing
 passed=0
@@ -241,7 +242,7 @@ still() {
   rmdir $group
 }
 
-# others_on SYMBOLS: they get entry and return probes of somebody else, and a function tracer.
+# others_on SYMBOLS: they get entry and return probes of somebody else, BPF programs, and a function tracer.
 others_on() {
   local symbol i=0
   [ -e $tracing/kprobe_events ] || mount -t tracefs tracefs $tracing
@@ -255,13 +256,25 @@ others_on() {
   [ $i -gt 30 ] || echo "others probe $i functions only"
   echo 1 >$tracing/events/others/enable || echo 'the others are not enabled'
   echo function >$tracing/current_tracer || echo 'there is no function tracer'
+  mkfifo /tmp/others.in
+  python3 "$here/others.py" $1 </tmp/others.in >/tmp/others.out &
+  programs=$!
+  exec 8>/tmp/others.in
+  for ((i = 0; i < 600; i++)); do [ -s /tmp/others.out ] && break; sleep 0.1; done
+  i=$(head -n 1 /tmp/others.out)
+  [ "${i:-0}" -gt 20 ] || echo "there are ${i:-no} BPF programs"
 }
 
 # Prints what is wrong if the others saw nothing.
 others_off() {
+  local ran
   awk '$1 ~ /^[pr]/ && $2 > 0 { seen++ } END { if (seen < 40) print seen + 0 " probes of others saw anything" }' \
     $tracing/kprobe_profile
   grep -q '<-' $tracing/trace || echo 'the function tracer saw nothing'
+  exec 8>&-
+  wait $programs || echo "BPF programs of others: status $?"
+  ran=$(sed -n 2p /tmp/others.out)
+  [ "${ran:-0}" -gt 10 ] || echo "${ran:-no} BPF programs of others were run"
   echo nop >$tracing/current_tracer
   echo 0 >$tracing/events/others/enable
   echo >$tracing/set_ftrace_filter
@@ -276,7 +289,7 @@ checked() {
 
 # Somebody else probes and traces the same functions: before the module does, after it, and no longer.
 others() {
-  local symbols
+  local symbols programs
   insmod "$module" || { echo 'insmod failed'; return; }
   symbols="mmap_region $(awk 'NR > 1 && $3 == "yes" && $1 != "mmap_region" { print $1 }' $debugfs/probes | sort -u)"
   others_on "$symbols"
