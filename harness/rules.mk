@@ -3,11 +3,11 @@
 
 HARNESS := $(B)/harness/svma
 HARNESS_CXXFLAGS := -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -I. -Iharness -I$(B)/bpf \
-	-DSVMA_VERSION='"$(SVMA_VERSION)"' -DSVMA_ABI=1 -DFMT_HEADER_ONLY
+	-DSVMA_VERSION='"$(SVMA_VERSION)"' -DSVMA_ABI=1
 HARNESS_SRCS := $(sort harness/main.cc $(wildcard harness/cmd/*.cc harness/lib/*.cc))
 HARNESS_OBJS := $(HARNESS_SRCS:harness/%.cc=$(B)/harness/%.o)
 # What unit tests are for: pure parts, and how a program is started.
-HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc calls.cc compare.cc ddmin.cc error.cc family.cc \
+HARNESS_LIB_SRCS := $(addprefix harness/lib/,answers.cc calls.cc compare.cc ddmin.cc error.cc family.cc fmt.cc \
 	journal.cc json.cc names.cc oracle_proc.cc page_compare.cc page_entry.cc page_scan.cc page_table.cc pages.cc picture.cc picture_draw.cc \
 	picture_svg.cc picture_text.cc program.cc render.cc rmap_graph.cc rmap_topology.cc sampler.cc sharers.cc sketch.cc \
 	smaps.cc step_name.cc struct_layout.cc tally.cc tree.cc)
@@ -50,7 +50,7 @@ $(B)/harness/svma-threads: harness/workload/threads.cc
 	@printf '  CXX     %s\n' '$<'
 	$(Q)$(CXX) -std=c++20 $(CXXFLAGS) -Wall -Wextra -Werror -static-libstdc++ -static-libgcc -pthread $< -o $@
 
-GENERATE_OBJS := $(patsubst harness/%.cc,$(B)/harness/%.o,harness/lib/step_name.cc harness/workload/generate.cc \
+GENERATE_OBJS := $(patsubst harness/%.cc,$(B)/harness/%.o,harness/lib/fmt.cc harness/lib/step_name.cc harness/workload/generate.cc \
 	$(sort $(wildcard harness/workload/generate/*.cc)))
 
 $(B)/harness/svma-generate: $(GENERATE_OBJS)
