@@ -53,9 +53,12 @@ expect Pid_Negative "see svma --help" svma maps -- -5
 python3 -c 'import os, time
 pid = os.fork()
 if pid == 0: os._exit(0)
-open("/tmp/zombie", "w").write(str(pid))
+open("/tmp/zombie", "w").write(str(pid) + "\n")
 time.sleep(60)' &
-sleep 2
+for _ in $(seq 300); do
+  [ -s /tmp/zombie ] && grep -q '^State:.*Z' "/proc/$(cat /tmp/zombie)/status" && break
+  sleep 0.1
+done
 expect Pid_Zombie "zombie" svma check -p "$(cat /tmp/zombie)"
 kill %1
 

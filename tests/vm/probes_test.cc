@@ -185,6 +185,10 @@ int64_t ProtectDuringForks(Words words) {
     void* result = nullptr;
     failed += pthread_join(thread, &result) || result ? 1 : 0;
   }
+  // Whoever goes first all the time keeps the kernel's own threads waiting.
+  const sched_param others{0};
+  if (sched_setscheduler(0, SCHED_OTHER, &others)) return 7;
+  if (munmap(arena, (words[0] + 1 + words[1]) * kPage)) return 8;
   return failed ? 5 : 0;
 }
 
@@ -192,7 +196,9 @@ int64_t ProtectDuringForks(Words words) {
 TEST_F(Probes, MoreCallsAtOnceThanAReturnProbeHolds_MissedThenResynced) {
   constexpr uint64_t kThreads = 640, kPages = 32 << 10;
   const uint64_t missed = Missed();
-  EXPECT_EQ(puppet_.Run(ProtectDuringForks, {kThreads, kPages}).value, 0);
+  // On a busy machine not all of them may come to the lock while one fork holds it.
+  for (int i = 0; i < 10 && Missed() == missed; i++)
+    ASSERT_EQ(puppet_.Run(ProtectDuringForks, {kThreads, kPages}).value, 0);
   EXPECT_GT(Missed(), missed);
   // Whoever asks learns of it at once, or it has been caught up with already.
   const svma_mm mm = Mm();
