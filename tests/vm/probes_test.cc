@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <compare>
 #include <functional>
@@ -146,12 +145,12 @@ TEST_F(Probes, Canaries_OneOfEachKindInTheTable) {
     EXPECT_TRUE(canaries.contains(kind)) << (kind.ftrace ? "ftrace " : "breakpoint ") << kind.type;
 }
 
-// words: threads, pages. All the threads change protections at once, and wait for the lock, since a
-// fork has to copy the tables of so many pages under it.
+// words: threads, pages. Each of the threads changes a protection and waits for the lock, since a
+// fork has to copy the tables of so many pages under it. They do so once a fork: as many that never
+// rest would keep the kernel's own threads waiting, and RCU would complain.
 int64_t ProtectDuringForks(Words words) {
-  static std::atomic<bool> done;
+  constexpr int kForks = 2;
   static pthread_barrier_t start;
-  done = false;
   pthread_barrier_init(&start, nullptr, static_cast<unsigned>(words[0] + 1));
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
   char* const arena = reinterpret_cast<char*>(kArena);
@@ -159,10 +158,12 @@ int64_t ProtectDuringForks(Words words) {
   if (mmap(arena, words[0] * kPage, PROT_READ, flags, -1, 0) != arena) return 1;
   if (mmap(large, words[1] * kPage, PROT_WRITE, flags | MAP_POPULATE, -1, 0) != large) return 2;
   const auto run = [](void* page) -> void* {
-    pthread_barrier_wait(&start);
-    for (unsigned i = 0; !done; i++)
-      if (mprotect(page, kPage, i % 2 ? PROT_READ : PROT_NONE)) return page;
-    return nullptr;
+    void* failed = nullptr;
+    for (int i = 0; i < kForks; i++) {
+      pthread_barrier_wait(&start);
+      if (mprotect(page, kPage, i % 2 ? PROT_READ : PROT_NONE)) failed = page;
+    }
+    return failed;
   };
   pthread_attr_t small;
   pthread_attr_init(&small);
@@ -173,19 +174,19 @@ int64_t ProtectDuringForks(Words words) {
   // It would be one of many otherwise.
   const sched_param first{1};
   if (sched_setscheduler(0, SCHED_FIFO, &first)) return 6;
-  pthread_barrier_wait(&start);
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < kForks; i++) {
+    // The last to come, so that it has the lock before all others.
+    usleep(200'000);
+    pthread_barrier_wait(&start);
     const pid_t child = fork();
     if (child == 0) _exit(0);
     if (child < 0 || waitpid(child, nullptr, 0) != child) return 4;
   }
-  done = true;
   int64_t failed = 0;
   for (const pthread_t thread : threads) {
     void* result = nullptr;
     failed += pthread_join(thread, &result) || result ? 1 : 0;
   }
-  // Whoever goes first all the time keeps the kernel's own threads waiting.
   const sched_param others{0};
   if (sched_setscheduler(0, SCHED_OTHER, &others)) return 7;
   if (munmap(arena, (words[0] + 1 + words[1]) * kPage)) return 8;
