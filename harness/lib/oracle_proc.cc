@@ -127,12 +127,28 @@ std::optional<Layout> OracleProc::smaps(pid_t pid) {
   return parse_smaps(*text);
 }
 
+// "pid (comm) state ppid pgrp session tty tpgid flags minflt cminflt majflt ..."; comm may hold
+// anything, even ") ".
+std::optional<uint64_t> parse_faults(std::string_view stat) {
+  const size_t after_comm = stat.rfind(')');
+  uint64_t minor = 0, major = 0;
+  if (after_comm == std::string_view::npos ||
+      std::sscanf(std::string(stat.substr(after_comm + 1)).c_str(),
+                  " %*c %*d %*d %*d %*d %*d %*u %" SCNu64 " %*u %" SCNu64, &minor, &major) != 2)
+    return std::nullopt;
+  return minor + major;
+}
+
+std::optional<uint64_t> faults_of(pid_t pid) {
+  const auto stat = read_proc_file(fmt::format("/proc/{}/stat", pid));
+  return stat ? parse_faults(*stat) : std::nullopt;
+}
+
 std::string why_not_checkable(pid_t pid) {
   auto stat = read_proc_file(fmt::format("/proc/{}/stat", pid));
   auto status = read_proc_file(fmt::format("/proc/{}/status", pid));
   if (!stat || !status) return "no such process";
 
-  // "pid (comm) state ppid pgrp session tty tpgid flags ..."; comm may hold anything, even ") ".
   char state = '?';
   uint64_t flags = 0;
   size_t after_comm = stat->rfind(')');

@@ -34,6 +34,13 @@ class OracleProc : public ProcSource {
 // A whole file of /proc, nullopt when it can't be read (the process is gone).
 std::optional<std::string> read_proc_file(const std::string& path);
 
+// Faults that all threads of the process took so far, in the text of /proc/PID/stat: counted when
+// they end. nullopt when that is no such text.
+std::optional<uint64_t> parse_faults(std::string_view stat);
+
+// The same of a process; nullopt when it is gone.
+std::optional<uint64_t> faults_of(pid_t pid);
+
 // Why a process has no address space to check: "no such process", "a zombie: ...", "a kernel
 // thread: ...", "a thread of process N: ..."; "" when procfs sees nothing wrong with it.
 std::string why_not_checkable(pid_t pid);

@@ -285,6 +285,7 @@ std::optional<PageCheck::Reading> PageCheck::read(uint64_t mm_id, pid_t pid, con
   Reading reading;
   reading.window = window;
   reading.layout = view->layout;
+  const auto faults = faults_of(pid);
   const auto before = device_.page_runs(mm_id, window.start, window.end);
   if (!before) return std::nullopt;
   reading.before = joined(before->runs);
@@ -306,6 +307,7 @@ std::optional<PageCheck::Reading> PageCheck::read(uint64_t mm_id, pid_t pid, con
   const auto after = device_.page_runs(mm_id, window.start, window.end);
   if (!after) return std::nullopt;
   reading.after = joined(after->runs);
+  reading.quiet = faults && faults == faults_of(pid);
   const auto moment = device_.moment_of_pid(pid);
   if (!moment || moment->mm_id != mm_id || moment->seq != view->seq || moment->health != SVMA_CLEAN)
     return std::nullopt;
@@ -346,6 +348,7 @@ void PageCheck::compare_scanned(const Reading& reading, Found& found) const {
 
 PageCheck::Found PageCheck::compare(const Reading& reading) const {
   Found found;
+  found.quiet = reading.quiet;
   for (const Words& words : reading.words) {
     const auto vma =
         std::upper_bound(reading.layout.begin(), reading.layout.end(), words.start,
@@ -390,23 +393,32 @@ void PageCheck::settle(Found& found, uint64_t mm_id, pid_t pid, const Window& wi
   };
   uint64_t gone[std::size(kKinds)] = {};
   int confirmed = 0;
+  bool proven = still, quiet = found.quiet;
   const auto look_again = [&] {
     const auto again = read(mm_id, pid, window);
     if (!again) return;
     ++confirmed;
     const Found other = compare(*again);
+    quiet |= other.quiet;
     for (size_t kind = 0; kind < std::size(kKinds); ++kind)
       gone[kind] += keep_common(found.*kKinds[kind], other.*kKinds[kind]);
   };
-  for (int i = 0; i < kMostTries && confirmed < kConfirmations && differs(); ++i) {
+  int tries = 0;
+  for (; tries < kMostTries && confirmed < kConfirmations && differs(); ++tries) {
     std::this_thread::sleep_for(kBetweenTries);
     look_again();
   }
   if (!still && confirmed == kConfirmations && differs()) {
-    if (const auto stopped = stop()) look_again();
+    const auto stopped = stop();
+    if (stopped) look_again();
+    proven = stopped != nullptr;
+  }
+  for (; tries < kMostTries && !proven && !quiet && differs(); ++tries) {
+    std::this_thread::sleep_for(kBetweenTries);
+    look_again();
   }
   for (size_t kind = 0; kind < std::size(kKinds); ++kind) {
-    if (!still && confirmed < kConfirmations) gone[kind] += drop_all(found.*kKinds[kind]);
+    if (!still && (confirmed < kConfirmations || !(proven || quiet))) gone[kind] += drop_all(found.*kKinds[kind]);
     if (!still) gone[kind] += drop_shared(found.*kKinds[kind]);
     (tally_.*kTallies[kind]).add(found.*kKinds[kind]);
     (tally_.*kTallies[kind]).moved += gone[kind];

@@ -45,8 +45,8 @@ class PageCheck {
   // how many map a page may differ from one file of /proc to the next, again and again, as when a
   // relative forks all the time: such differences have moved. A page that is given back and taken
   // again all the time may look the same before and after, and be gone in between, reading after
-  // reading; so what still differs then must differ while `stop` holds the family, too. What it
-  // counts is in tally(), too.
+  // reading; so what still differs must differ in a reading during which the process took no fault,
+  // too: while `stop` holds the family, or by chance. What it counts is in tally(), too.
   using Stop = std::function<std::unique_ptr<Freezer::Frozen>()>;  // null: it can't be
   struct Sample {
     Comparison comparison;
@@ -95,6 +95,7 @@ class PageCheck {
 
   struct Reading {
     Window window;
+    bool quiet = false;  // no fault meanwhile
     Layout layout;
     std::vector<svma_page_run> before;
     std::vector<svma_page_run> after;
@@ -114,6 +115,7 @@ class PageCheck {
     Comparison pages, vmas, entries, tables, counters, walks, scan;
     uint64_t pages_moved = 0, vmas_moved = 0, walks_moved = 0, scan_moved = 0;
     uint64_t counters_moved = 0;
+    bool quiet = false;  // as the reading was
   };
 
   Window choose_window(uint64_t mm_id, pid_t pid, bool whole);

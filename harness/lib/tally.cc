@@ -208,6 +208,10 @@ Finding to_finding(const svma_divergence& report) {
                                : reported_value(report.predicted, report.field),
                         number ? number_text(report.field, report.observed_value)
                                : reported_value(report.observed, report.field)};
+  if (report.field >= SVMA_FIELD_CHAIN && report.field <= SVMA_FIELD_ACTIVE_VMAS) {
+    finding.difference.shadow += fmt::format("; {}", report.predicted_value);
+    finding.difference.live += fmt::format("; {}", report.observed_value);
+  }
   if (report.field == SVMA_FIELD_FLAGS) {
     finding.difference.shadow += flags_of_one_side(report.predicted, report.observed);
     finding.difference.live += flags_of_one_side(report.observed, report.predicted);

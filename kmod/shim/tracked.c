@@ -497,7 +497,10 @@ int svma_resync(struct svma_tracked *t)
 	return 0;
 }
 
-/* What a handler of another mm is in the middle of, or what has been unlinked in the shadow only. */
+/*
+ * Whoever changes another mm holds its lock until the shadow has followed, some calls with no operation open; the rest
+ * is what happens under that lock held for reading, and what has been unlinked in the shadow only.
+ */
 int svma_os_rmap_settled(const void *mm)
 {
 	struct svma_tracked *t;
@@ -508,8 +511,8 @@ int svma_os_rmap_settled(const void *mm)
 		if (READ_ONCE(t->unmapping) || READ_ONCE(t->faulting))
 			settled = false;
 		/* The order is that in which they are set: one is on while the other goes off. */
-		if (t->mm != mm && (READ_ONCE(t->op_open) || READ_ONCE(t->forking) || READ_ONCE(t->growing) ||
-				    READ_ONCE(t->settling)))
+		if (t->mm != mm && (svma_mm_write_locked(t->mm) || READ_ONCE(t->op_open) || READ_ONCE(t->forking) ||
+				    READ_ONCE(t->growing) || READ_ONCE(t->settling)))
 			settled = false;
 	}
 	rcu_read_unlock();

@@ -280,8 +280,10 @@ TEST(Pages, HugePagesComeWhileCountersAreRead_AllEqual) {
 }
 
 // The same frames go and come back in a loop: they may be there before and after /proc or BPF
-// looked, and not in between, reading after reading.
-TEST(Pages, GoAndComeBackInALoop_NothingFalselyDiffers) {
+// looked, and not in between, reading after reading, whether the process can be stopped or not.
+class GoAndComeBack : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoAndComeBack, InALoop_NothingFalselyDiffers) {
   const std::string json = CheckCommand(
       "python3 -c \"import mmap, time\n"
       "m = mmap.mmap(-1, 64 << 12, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
@@ -292,13 +294,16 @@ TEST(Pages, GoAndComeBackInALoop_NothingFalselyDiffers) {
       "  for i in range(3000): pass\n"
       "  m.madvise(mmap.MADV_DONTNEED)\n"
       "  for i in range(1000): pass\"",
-      "--pages");
+      std::string("--pages") + GetParam());
   printf("go and come back: %ld pages compared, %ld moved\n", Number(json, {"pages_compared"}),
          Number(json, {"pages_moved"}));
   EXPECT_GT(Number(json, {"pages_compared"}), 1000);
   EXPECT_GT(Number(json, {"pages_moved"}), 0);
   EXPECT_EQ(Number(json, {"pages_divergent"}), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Pages, GoAndComeBack, testing::Values("", " --no-freeze"),
+                         [](const auto& info) { return *info.param ? "running" : "stopped"; });
 
 // Running programs move; what is compared must still be equal, and something must be.
 TEST(Pages, PythonRunning_ComparedAllEqual) {
