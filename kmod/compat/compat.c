@@ -165,6 +165,17 @@ unsigned long svma_data_default_flags(void)
 }
 
 #if HAS_MAPLE_TREE
+/*
+ * A fork that failed half-way marks the place before it gives up the child's lock; behind it are VMAs of the parent
+ * (kernel/fork.c dup_mmap() since v6.8, d24062914837).
+ */
+static struct vm_area_struct *own_vma(void *entry, const struct mm_struct *mm)
+{
+	struct vm_area_struct *vma = xa_is_zero(entry) ? NULL : entry;
+
+	return vma && vma->vm_mm == mm ? vma : NULL;
+}
+
 unsigned int svma_live_next_vmas(struct mm_struct *mm, unsigned long addr, struct vm_area_struct **out,
 				 unsigned int most)
 {
@@ -172,16 +183,8 @@ unsigned int svma_live_next_vmas(struct mm_struct *mm, unsigned long addr, struc
 	unsigned int count = 0;
 
 	rcu_read_lock();
-	while (count < most) {
-		out[count] = mas_find(&mas, ULONG_MAX);
-		/*
-		 * A fork that failed half-way marks the place before it gives up the child's lock; behind it are VMAs
-		 * of the parent (kernel/fork.c dup_mmap() since v6.8, d24062914837).
-		 */
-		if (!out[count] || xa_is_zero(out[count]))
-			break;
+	while (count < most && (out[count] = own_vma(mas_find(&mas, ULONG_MAX), mm)))
 		count++;
-	}
 	rcu_read_unlock();
 	return count;
 }
@@ -202,11 +205,9 @@ struct vm_area_struct *svma_live_placed_vma(struct mm_struct *mm, unsigned long 
 	*misplaced = false;
 	rcu_read_lock();
 	do {
-		vma = mas_find(&mas, ULONG_MAX);
-		if (!vma || xa_is_zero(vma)) {
-			vma = NULL;
+		vma = own_vma(mas_find(&mas, ULONG_MAX), mm);
+		if (!vma)
 			break;
-		}
 		if (mas.index != vma->vm_start || mas.last != vma->vm_end - 1)
 			*misplaced = true;
 	} while (vma->vm_end <= addr);

@@ -17,6 +17,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "tracee.hpp"
 
@@ -26,6 +27,7 @@ namespace {
 constexpr uint64_t kPagesOfFamily = 64;
 // Shared by all of a family: how many have come to rest.
 constexpr uint64_t kCounterPage = 100000;
+constexpr uint64_t kPagesOfGiant = uint64_t{1} << 28;  // a TiB
 
 char* Memory(uint64_t page) { return reinterpret_cast<char*>(kArena + page * kPage); }
 
@@ -161,6 +163,28 @@ int64_t SplitsBesideChild(Words words) {
   int status = -1;
   waitpid(child, &status, 0);
   return status;
+}
+
+// Words: seconds. Forks that fail at the VMA in the middle, which is more than the system has;
+// meanwhile a thread has the chains of one above compared. RETURNS: forks, or -1 when one succeeded.
+int64_t ForksThatFail(Words words) {
+  const time_t end = time(nullptr) + words[0];
+  int64_t forks = 0;
+  std::thread beside([end] {
+    char* const at = Memory(3 * kPagesOfFamily + kPagesOfGiant);
+    while (time(nullptr) < end) {
+      mmap(at, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+      munmap(at, kPage);
+    }
+  });
+  while (time(nullptr) < end && forks >= 0) {
+    const pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    if (pid > 0) waitpid(pid, nullptr, 0);
+    forks = pid < 0 ? forks + 1 : -1;
+  }
+  beside.join();
+  return forks;
 }
 
 // Words: first page, pages. All of them get the same content.
@@ -442,6 +466,29 @@ TEST_F(Rmap, RelativeSplitsMeanwhile_NothingFalselyDiffers) {
          static_cast<unsigned long long>(after.unsure - before.unsure));
   EXPECT_GT(after.compared, before.compared + 1000);
   EXPECT_EQ(after.compared - after.equal, before.compared - before.equal);
+}
+
+// Since v6.8 the tree of a child whose fork fails has VMAs of its parent above the place.
+TEST_F(Rmap, ForkFailsHalfWay_NothingFalselyDiffers) {
+  const char* const kOvercommit = "/proc/sys/vm/overcommit_memory";
+  const std::string old = ReadFile(kOvercommit);
+  ASSERT_EQ(WriteFile(kOvercommit, "1"), 0);
+  Map(0, kPagesOfFamily);
+  Map(kPagesOfFamily, kPagesOfGiant);
+  Map(2 * kPagesOfFamily + kPagesOfGiant, kPagesOfFamily);
+  Touch(0, kPagesOfFamily);
+  Touch(2 * kPagesOfFamily + kPagesOfGiant, kPagesOfFamily);
+  ASSERT_EQ(WriteFile(kOvercommit, "0"), 0);
+  const svma_rmap_stats before = Counts();
+  const int64_t forks = puppet_.Run(ForksThatFail, {5}).value;
+  const svma_rmap_stats after = Counts();
+  EXPECT_EQ(WriteFile(kOvercommit, old), 0);
+  printf("%lld forks failed, %llu compared\n", static_cast<long long>(forks),
+         static_cast<unsigned long long>(after.compared - before.compared));
+  EXPECT_GT(forks, 20);
+  EXPECT_GT(after.compared, before.compared + 1000);
+  EXPECT_EQ(after.compared - after.equal, before.compared - before.equal);
+  Check("forks that fail");
 }
 
 // MADV_SOFT_OFFLINE moves a page to another frame and never uses the old one again.
