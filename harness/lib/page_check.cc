@@ -418,7 +418,8 @@ void PageCheck::settle(Found& found, uint64_t mm_id, pid_t pid, const Window& wi
     look_again();
   }
   for (size_t kind = 0; kind < std::size(kKinds); ++kind) {
-    if (!still && (confirmed < kConfirmations || !(proven || quiet))) gone[kind] += drop_all(found.*kKinds[kind]);
+    if (!still && (confirmed < kConfirmations || !(proven || quiet)))
+      gone[kind] += drop_all(found.*kKinds[kind]);
     if (!still) gone[kind] += drop_shared(found.*kKinds[kind]);
     (tally_.*kTallies[kind]).add(found.*kKinds[kind]);
     (tally_.*kTallies[kind]).moved += gone[kind];

@@ -142,8 +142,8 @@ int64_t CloneVmWrites(Words words) {
 }
 
 // Words: seconds. The parent splits what its child has from it, and merges it again; meanwhile the
-// child maps beside that and unmaps, which has the chains of the neighbours compared. RETURNS: 0, or
-// what of that failed.
+// child maps beside that and unmaps, which has the chains of the neighbours compared. RETURNS: 0,
+// or what of that failed.
 int64_t SplitsBesideChild(Words words) {
   const time_t end = time(nullptr) + words[0];
   char* const memory = Memory(0);
@@ -151,7 +151,8 @@ int64_t SplitsBesideChild(Words words) {
   if (child == 0) {
     for (bool well = true; time(nullptr) < end;) {
       char* const beside = Memory(kPagesOfFamily);
-      well = mmap(beside, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == beside;
+      well =
+          mmap(beside, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == beside;
       if (!well || munmap(beside, kPage) != 0) _exit(1);
     }
     _exit(0);
@@ -166,7 +167,8 @@ int64_t SplitsBesideChild(Words words) {
 }
 
 // Words: seconds. Forks that fail at the VMA in the middle, which is more than the system has;
-// meanwhile a thread has the chains of one above compared. RETURNS: forks, or -1 when one succeeded.
+// meanwhile a thread has the chains of one above compared. RETURNS: forks, or -1 when one
+// succeeded.
 int64_t ForksThatFail(Words words) {
   const time_t end = time(nullptr) + words[0];
   int64_t forks = 0;
