@@ -373,11 +373,10 @@ static void copy_forked_layout(struct svma_tracked *child)
 {
 	struct svma_tracked *parent = svma_find_rcu(child->parent_mm);
 
-	child->parent_mm = NULL;
 	if (!parent) {
 		child->forking = false;
 		svma_suspect(child);
-		return;
+		goto out;
 	}
 	/* lock order: parent, child; nobody else can hold the lock of a child that is being made for long */
 	if (!spin_trylock(&parent->lock)) {
@@ -401,6 +400,8 @@ static void copy_forked_layout(struct svma_tracked *child)
 		svma_core_audit(child->shadow, child->mm, 1, &child->fork_verdict);
 		svma_core_structure(child->shadow, child->mm, &child->fork_verdict);
 	}
+out:
+	child->parent_mm = NULL;
 }
 
 static void lose_operation(struct svma_tracked *t)

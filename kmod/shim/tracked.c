@@ -499,20 +499,26 @@ int svma_resync(struct svma_tracked *t)
 
 /*
  * Whoever changes another mm holds its lock until the shadow has followed, some calls with no operation open; the rest
- * is what happens under that lock held for reading, and what has been unlinked in the shadow only.
+ * is what happens under that lock held for reading, and what has been unlinked in the shadow only. A parent's lock is
+ * held for the fork of @mm alone, which changes nothing of the parent.
  */
 int svma_os_rmap_settled(const void *mm)
 {
-	struct svma_tracked *t;
 	bool settled = !atomic_read(&svma_exiting);
+	const struct mm_struct *parent;
+	struct svma_tracked *t;
 
 	rcu_read_lock();
+	t = svma_find_rcu(mm);
+	parent = t ? t->parent_mm : NULL;
 	list_for_each_entry_rcu(t, &all_tracked, all) {
 		if (READ_ONCE(t->unmapping) || READ_ONCE(t->faulting))
 			settled = false;
+		if (t->mm != mm && t->mm != parent && svma_mm_write_locked(t->mm))
+			settled = false;
 		/* The order is that in which they are set: one is on while the other goes off. */
-		if (t->mm != mm && (svma_mm_write_locked(t->mm) || READ_ONCE(t->op_open) || READ_ONCE(t->forking) ||
-				    READ_ONCE(t->growing) || READ_ONCE(t->settling)))
+		if (t->mm != mm && (READ_ONCE(t->op_open) || READ_ONCE(t->forking) || READ_ONCE(t->growing) ||
+				    READ_ONCE(t->settling)))
 			settled = false;
 	}
 	rcu_read_unlock();

@@ -207,39 +207,84 @@ files_open() {
   wait $pid 2>/dev/null
 }
 
-# Processes that can't do anything just then: stopped, frozen, dead and not waited for.
+unified_cgroups() { mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup; }
+
+# Processes that can't do anything just then: stopped, traced, frozen, dead and not waited for.
 still() {
-  local stopped frozen parent group=/sys/fs/cgroup/svma
+  local stopped traced tracer frozen parent group=/sys/fs/cgroup/svma
   insmod "$module" || { echo 'insmod failed'; return; }
-  mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  unified_cgroups
   mkdir -p $group
   python3 -c 'while True: pass' &
   stopped=$!
+  python3 -c 'while True: pass' &
+  traced=$!
   python3 -c 'while True: pass' &
   frozen=$!
   # Its child is dead, and nobody asks.
   python3 -c 'import os, time; os.fork() or os._exit(0); time.sleep(100)' &
   parent=$!
   sleep 1
-  for pid in $stopped $frozen $parent; do echo "$pid" >$debugfs/track || echo "$pid can't be tracked"; done
+  for pid in $stopped $traced $frozen $parent; do echo "$pid" >$debugfs/track || echo "$pid can't be tracked"; done
   kill -STOP $stopped
+  python3 -c 'import ctypes, time
+ctypes.CDLL(None).ptrace(16, '$traced', None, None)  # PTRACE_ATTACH
+time.sleep(100)' &
+  tracer=$!
+  for _ in $(seq 100); do grep -q '^State:.t' /proc/$traced/status && break; sleep 0.1; done
+  grep -q '^State:.t' /proc/$traced/status || echo 'it is not stopped by its tracer'
   echo $frozen >$group/cgroup.procs && echo 1 >$group/cgroup.freeze || echo 'it can not be frozen'
   for _ in $(seq 100); do grep -q '^frozen 1$' $group/cgroup.events && break; sleep 0.1; done
   grep -q '^frozen 1$' $group/cgroup.events || echo 'it does not freeze'
   # Once more, now that they are.
-  for pid in $stopped $frozen $parent; do
+  for pid in $stopped $traced $frozen $parent; do
     echo "-$pid" >$debugfs/track || echo "$pid can't be untracked"
     echo "$pid" >$debugfs/track || echo "$pid can't be tracked as it is"
   done
   timeout 30 rmmod svma || echo 'rmmod failed'
   echo 0 >$group/cgroup.freeze
   kill -CONT $stopped
-  for pid in $stopped $frozen $parent; do
+  for pid in $tracer $stopped $traced $frozen $parent; do
     kill -0 "$pid" || echo "$pid is gone"
     kill "$pid"
     wait "$pid" 2>/dev/null
   done
   rmdir $group
+}
+
+# The kernel kills what is tracked for want of memory, in the middle of its work. It shows a call trace each time, which
+# is no alarm here: so the log is looked at for all else, and goes.
+out_of_memory() {
+  local i kills console group=/sys/fs/cgroup/svma
+  console=$(cat /proc/sys/kernel/printk)
+  echo 1 >/proc/sys/kernel/printk
+  dmesg -C
+  insmod "$module" || { echo 'insmod failed'; return; }
+  unified_cgroups
+  echo +memory >/sys/fs/cgroup/cgroup.subtree_control && mkdir -p $group && echo 24M >$group/memory.max &&
+    echo 0 >$group/memory.swap.max || echo 'there are no limits for memory'
+  for ((i = 0; i < 4; i++)); do
+    "$svma" check --no-freeze --json-file /tmp/oom.json -- bash -c "echo 0 >$group/cgroup.procs
+      exec python3 -c 'import mmap, os, threading
+def work():
+  kept = []
+  while True:
+    kept.append(mmap.mmap(-1, 1 << 20))
+    kept[-1].write(bytes(1 << 20))
+    mmap.mmap(-1, 1 << 16).close()
+os.fork()
+threading.Thread(target=work).start()
+work()'" >/tmp/oom.log 2>&1 || { echo "round $i: $(tail -n 3 /tmp/oom.log)"; cat /tmp/oom.log >&2; }
+    grep -q '"exit_signal": 9' /tmp/oom.json || echo "round $i: it was not killed: $(tail -n 3 /tmp/oom.log)"
+  done
+  kills=$(sed -n 's/^oom_kill //p' $group/memory.events)
+  [ "${kills:-0}" -ge 4 ] || echo "${kills:-no} kills"
+  rmmod svma || echo 'rmmod failed'
+  dmesg | grep -E 'WARNING|BUG|KASAN|INFO: |Oops|svma:.*(silent|missed)'
+  dmesg -C
+  echo "$console" >/proc/sys/kernel/printk
+  for _ in $(seq 100); do rmdir $group 2>/dev/null && return; sleep 0.1; done
+  echo 'its cgroup is not empty'
 }
 
 # others_on SYMBOLS: they get entry and return probes of somebody else, BPF programs, and a function tracer.
@@ -312,6 +357,7 @@ check Unload_HarnessKilled_Works killed
 check Load_OthersProbeTheSame_Works others
 check Unload_FilesOpen_Busy files_open
 check Unload_TargetsStill_Works still
+check Check_TargetsOutOfMemory_AllEqual out_of_memory
 check Unload_JournalsHeld_Works journals
 check Load_JournalOff_NoEntries journals journal_entries=0
 printf '<testsuites tests="%d" failures="%d" disabled="0" errors="0" name="load_unload"><testsuite>%s</testsuite></testsuites>\n' \
