@@ -243,9 +243,9 @@ time.sleep(100)' &
   done
   timeout 30 rmmod svma || echo 'rmmod failed'
   echo 0 >$group/cgroup.freeze
-  kill -CONT $stopped
   for pid in $tracer $stopped $traced $frozen $parent; do
-    kill -0 "$pid" || echo "$pid is gone"
+    # Without its tracer one is stopped by the signal that its tracer sent.
+    kill -CONT "$pid" || echo "$pid is gone"
     kill "$pid"
     wait "$pid" 2>/dev/null
   done

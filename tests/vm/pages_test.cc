@@ -267,7 +267,7 @@ TEST(Pages, HugePagesComeWhileCountersAreRead_AllEqual) {
       "python3 -c \"import mmap, time\n"
       "m = mmap.mmap(-1, 48 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
       "m.madvise(mmap.MADV_HUGEPAGE)\n"
-      "end = time.time() + 15\n"
+      "end = time.time() + 8\n"
       "while time.time() < end:\n"
       "  for i in range(0, 48 << 20, 2 << 20): m[i] = 1\n"
       "  m.madvise(mmap.MADV_DONTNEED)\"",
@@ -288,7 +288,7 @@ TEST_P(GoAndComeBack, InALoop_NothingFalselyDiffers) {
       "python3 -c \"import mmap, time\n"
       "m = mmap.mmap(-1, 64 << 12, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
       "m.madvise(mmap.MADV_NOHUGEPAGE)\n"
-      "end = time.time() + 15\n"
+      "end = time.time() + 8\n"
       "while time.time() < end:\n"
       "  for i in range(0, 64 << 12, 1 << 12): m[i] = 1\n"
       "  for i in range(3000): pass\n"
