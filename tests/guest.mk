@@ -145,8 +145,8 @@ SOAK ?= 110:10000
 SOAK_THREADS ?= 20:5000
 # Seconds of each of stress-ng's memory stressors.
 SOAK_STRESS ?= 10
-# How often the module is loaded and unloaded.
-SOAK_LOADS ?= 200
+# How often the module is loaded and unloaded; half as often under load.
+SOAK_LOADS ?= 400
 
 # $(call generate,folder,seeds:steps,more options)
 generate = $(SUBMAKE) run-now OUT=$(guest-run-dir)/$(1) CMD='svma generate --seed $(GENERATE_SEED) \
