@@ -396,12 +396,13 @@ void PageCheck::settle(Found& found, uint64_t mm_id, pid_t pid, const Window& wi
   bool proven = still, quiet = found.quiet;
   const auto look_again = [&] {
     const auto again = read(mm_id, pid, window);
-    if (!again) return;
+    if (!again) return false;
     ++confirmed;
     const Found other = compare(*again);
     quiet |= other.quiet;
     for (size_t kind = 0; kind < std::size(kKinds); ++kind)
       gone[kind] += keep_common(found.*kKinds[kind], other.*kKinds[kind]);
+    return true;
   };
   int tries = 0;
   for (; tries < kMostTries && confirmed < kConfirmations && differs(); ++tries) {
@@ -410,8 +411,7 @@ void PageCheck::settle(Found& found, uint64_t mm_id, pid_t pid, const Window& wi
   }
   if (!still && confirmed == kConfirmations && differs()) {
     const auto stopped = stop();
-    if (stopped) look_again();
-    proven = stopped != nullptr;
+    proven = stopped && look_again();
   }
   for (; tries < kMostTries && !proven && !quiet && differs(); ++tries) {
     std::this_thread::sleep_for(kBetweenTries);
