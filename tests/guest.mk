@@ -60,6 +60,9 @@ guest-test: $(guest-test-dir)/guest-tests $(guest-test-dir)/ia32 $(KMOD) $(HARNE
 
 # Generator and stressors on a debug kernel: seeds, steps of each, seconds of each stressor.
 DEBUG_RUN ?= 5 1000 2
+# Of a soak: half an hour or more, and a million random calls of the interface.
+SOAK_DEBUG_RUN ?= 40 2000 60
+SOAK_DEBUG_ARGS ?= SVMA_BAD_CALLS=1000000
 
 .PHONY: test-debug debug-run
 test-debug: ## on a kernel with KASAN, lockdep, kmemleak, failslab (KERNEL=6.1 or 6.12): guest tests, generator, stress-ng
@@ -157,7 +160,7 @@ generate-test: $(VM_READY) ## random sequences of all mm calls, checked in a gue
 	+$(Q)$(call generate,generate,$(GENERATE_SHORT))
 	+$(Q)$(call generate,generate-threads,$(GENERATE_SHORT_THREADS),--threads 4)
 
-soak: $(VM_READY) ## the long form: stress-ng, and more than a million random steps; GENERATE_TIMEOUT=7000 TIMEOUT=7200 for slow machines
+soak: $(VM_READY) ## the long form: stress-ng, more than a million random steps, loads, the debug kernel (built if missing); GENERATE_TIMEOUT=7000 TIMEOUT=7200 for slow machines
 	$(Q)rm -f $(guest-run-dir)/soak/verdict.json $(guest-run-dir)/soak-threads/verdict.json $(guest-run-dir)/soak-stress/verdict.json
 	+$(Q)$(SUBMAKE) run-now OUT=$(guest-run-dir)/soak-stress CMD='bash /opt/svma/stress.sh $(SOAK_STRESS)' || true
 	+$(Q)$(call generate,soak,$(SOAK)) || true # the figures below say what is wrong
@@ -165,6 +168,8 @@ soak: $(VM_READY) ## the long form: stress-ng, and more than a million random st
 	$(Q)tests/soak-figures $(guest-run-dir)/soak-stress/verdict.json $(guest-run-dir)/soak/verdict.json \
 		$(guest-run-dir)/soak-threads/verdict.json
 	+$(Q)$(SUBMAKE) load-unload-test LOAD_ROUNDS=$(SOAK_LOADS) GUEST_TIMEOUT=$(TIMEOUT)
+	+$(if $(filter $(KERNEL_VERSION)-debug,$(DEBUG_KERNELS)),$(Q)$(SUBMAKE) test-debug GUEST_TIMEOUT=$(TIMEOUT) \
+		GUEST_ARGS='$(SOAK_DEBUG_ARGS)' DEBUG_RUN='$(SOAK_DEBUG_RUN)')
 
 abi-test: $(B)/tests/abi/padding.o $(B)/tests/abi/layout.o $(B)/tests/abi/layout_cxx.o ## check the frozen layout of uapi/svma.h
 	@:

@@ -376,6 +376,17 @@ bool svma_mm_write_locked(const struct mm_struct *mm)
 	return atomic_long_read(&mm->mmap_lock.count) & 1;
 }
 
+/* mm/mempolicy.c, mpol_store_user_nodemask(): v7.3 has a name for these flags. */
+#ifdef MPOL_USER_NODEMASK_FLAGS
+#define USER_NODEMASK_FLAGS MPOL_USER_NODEMASK_FLAGS
+#else
+#define USER_NODEMASK_FLAGS MPOL_MODE_FLAGS
+#endif
+
+/*
+ * Of what __mpol_equal() looks at and no more: the nodes of a local policy are whatever its memory had before
+ * (mm/mempolicy.c, mpol_set_nodemask(), v6.12).
+ */
 unsigned int svma_policy_digest(struct mempolicy *policy)
 {
 #ifdef CONFIG_NUMA
@@ -385,12 +396,15 @@ unsigned int svma_policy_digest(struct mempolicy *policy)
 		return 0;
 #if HAS_HOME_NODE
 	digest = jhash_3words(policy->mode, policy->flags, policy->home_node, 0x73766d61);
-	digest = jhash(&policy->nodes, sizeof(policy->nodes), digest);
-	digest = jhash(&policy->w, sizeof(policy->w), digest);
 #else
 	digest = jhash_2words(policy->mode, policy->flags, 0x73766d61);
-	if (policy->flags & MPOL_MODE_FLAGS)
+#endif
+	if (policy->flags & USER_NODEMASK_FLAGS)
 		digest = jhash(&policy->w, sizeof(policy->w), digest);
+#if HAS_HOME_NODE
+	if (policy->mode != MPOL_LOCAL)
+		digest = jhash(&policy->nodes, sizeof(policy->nodes), digest);
+#else
 	if (policy->mode == MPOL_PREFERRED && !(policy->flags & MPOL_F_LOCAL))
 		digest = jhash_1word((u16)policy->v.preferred_node, digest);
 	else if (policy->mode == MPOL_BIND || policy->mode == MPOL_INTERLEAVE)

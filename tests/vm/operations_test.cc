@@ -429,6 +429,29 @@ TEST_F(Special, Mbind_PartAndBack_MergesAgain) {
   EXPECT_EQ(ArenaVmas(), 1u);
 }
 
+// The kernel does not fill in the nodes of a local policy: they are those of whatever policy had
+// its memory before.
+TEST_F(Special, MbindLocalInMemoryOfOtherPolicies_AreOnePolicy) {
+  static const unsigned long node0 = 1, node1 = 2;
+  constexpr uint64_t kDefault = 0, kPreferred = 1, kBind = 2, kLocal = 4, kRelative = 1 << 14;
+  const auto before = [&](uint64_t mode, const unsigned long& nodes) {
+    Do("mbind before", SYS_mbind, {At(8), kPage, mode, reinterpret_cast<uint64_t>(&nodes), 64, 0});
+  };
+  Map(0, 12);
+  before(kBind, node0);
+  Do("mbind LOCAL", SYS_mbind, {At(2), 2 * kPage, kLocal, 0, 0, 0});
+  before(kBind | kRelative, node1);
+  Do("mbind LOCAL", SYS_mbind, {At(4), 2 * kPage, kLocal, 0, 0, 0});
+  EXPECT_EQ(ArenaVmas(), 5u);
+  before(kBind | kRelative, node0);
+  Do("mbind PREFERRED none", SYS_mbind, {At(6), kPage, kPreferred, 0, 0, 0});
+  EXPECT_EQ(ArenaVmas(), 5u);
+  before(kBind | kRelative, node1);
+  Do("mbind LOCAL again", SYS_mbind, {At(2), 2 * kPage, kLocal, 0, 0, 0});
+  Do("mbind DEFAULT", SYS_mbind, {At(0), 12 * kPage, kDefault, 0, 0, 0});
+  EXPECT_EQ(ArenaVmas(), 1u);
+}
+
 TEST_F(Special, Mbind_HolesAndErrors_FollowFromTheLayout) {
   static const unsigned long node0 = 1, node9 = 1 << 9;
   const uint64_t nodes = reinterpret_cast<uint64_t>(&node0);
