@@ -328,6 +328,10 @@ int Patience() {
   return factor ? std::max(1, atoi(factor)) : 1;
 }
 
+bool DebugKernel() { return access("/sys/kernel/debug/kmemleak", F_OK) == 0; }
+
+uint64_t VmasToMake(uint64_t wanted) { return DebugKernel() ? wanted / 32 : wanted; }
+
 bool WaitFor(const std::function<bool()>& condition, int milliseconds) {
   auto end =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds) * Patience();

@@ -99,6 +99,13 @@ std::string DebugDir(int pid);
 // How many times as long as usual to wait for something: run-vm says how slow the kernel is.
 int Patience();
 
+// Whether the kernel is one of build-kernel's, with KASAN and all.
+bool DebugKernel();
+
+// How many VMAs to make where `wanted` are usual. A debug kernel goes through all of them after
+// each change (validate_mm() in mm/mmap.c, v6.1): 65000 are a matter of hours.
+uint64_t VmasToMake(uint64_t wanted);
+
 // Asks every 10 ms until `condition` is true. RETURNS: false after `milliseconds` times Patience().
 bool WaitFor(const std::function<bool()>& condition, int milliseconds = 2000);
 
