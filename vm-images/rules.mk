@@ -74,7 +74,7 @@ kernels: ## list supported kernels: fetched? guest and module built?
 vm: $(VM_READY) ## fetch the kernel and build what a guest boots from
 	@:
 
-debug-kernel: ## build a kernel of KERNEL's version (6.1, 6.12) with KASAN, lockdep, kmemleak ... (10 minutes)
+debug-kernel: ## build a kernel of KERNEL's version (6.1, 6.12) with KASAN, lockdep, kmemleak ... (20 minutes)
 	+$(Q)$(SUBMAKE) KERNEL=$(KERNEL_VERSION)-debug vm
 
 setup-host: ## install the Debian packages everything here needs

@@ -268,10 +268,12 @@ TEST(Pages, HugePagesComeWhileCountersAreRead_AllEqual) {
       "python3 -c \"import mmap, time\n"
       "m = mmap.mmap(-1, 48 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
       "m.madvise(mmap.MADV_HUGEPAGE)\n"
-      "end = time.time() + 8\n"
-      "while time.time() < end:\n"
-      "  for i in range(0, 48 << 20, 2 << 20): m[i] = 1\n"
-      "  m.madvise(mmap.MADV_DONTNEED)\"",
+      "end = time.time() + " +
+          std::to_string(8 * Patience()) +
+          "\n"
+          "while time.time() < end:\n"
+          "  for i in range(0, 48 << 20, 2 << 20): m[i] = 1\n"
+          "  m.madvise(mmap.MADV_DONTNEED)\"",
       "--pages --no-freeze");
   const long compared = Number(json, {"page_tables", "counters", "compared"});
   const long moved = Number(json, {"page_tables", "counters", "moved"});
@@ -285,16 +287,19 @@ TEST(Pages, HugePagesComeWhileCountersAreRead_AllEqual) {
 class GoAndComeBack : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoAndComeBack, InALoop_NothingFalselyDiffers) {
+  const std::string seconds = std::to_string(8 * Patience());
   const std::string json = CheckCommand(
       "python3 -c \"import mmap, time\n"
       "m = mmap.mmap(-1, 64 << 12, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
       "m.madvise(mmap.MADV_NOHUGEPAGE)\n"
-      "end = time.time() + 8\n"
-      "while time.time() < end:\n"
-      "  for i in range(0, 64 << 12, 1 << 12): m[i] = 1\n"
-      "  for i in range(3000): pass\n"
-      "  m.madvise(mmap.MADV_DONTNEED)\n"
-      "  for i in range(1000): pass\"",
+      "end = time.time() + " +
+          seconds +
+          "\n"
+          "while time.time() < end:\n"
+          "  for i in range(0, 64 << 12, 1 << 12): m[i] = 1\n"
+          "  for i in range(3000): pass\n"
+          "  m.madvise(mmap.MADV_DONTNEED)\n"
+          "  for i in range(1000): pass\"",
       std::string("--pages") + GetParam());
   printf("go and come back: %ld pages compared, %ld moved\n", Number(json, {"pages_compared"}),
          Number(json, {"pages_moved"}));
