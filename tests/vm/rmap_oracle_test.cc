@@ -116,7 +116,14 @@ long CheckFamily() {
   const auto events = [&](const char* name) { return Number(json, {"rmap", "events", name}); };
   printf("rmap events: %ld compared, %ld equal, %ld moved, %ld lost\n", events("compared"),
          events("equal"), events("moved"), events("lost"));
-  EXPECT_GT(events("compared"), 1000);
+  // A debug kernel may have two functions of that name: tests/run-all, verdict_problem().
+  const bool refused =
+      DebugKernel() && json.find("kprobe/mm_init: Cannot assign") != std::string::npos;
+  if (refused) {
+    EXPECT_EQ(events("compared"), 0);
+  } else {
+    EXPECT_GT(events("compared"), 1000);
+  }
   EXPECT_EQ(events("equal"), events("compared"));
   EXPECT_EQ(Number(json, {"rmap_compared"}),
             Number(json, {"rmap", "module", "compared"}) + oracle("compared") + events("compared"));
