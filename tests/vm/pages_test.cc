@@ -261,19 +261,28 @@ INSTANTIATE_TEST_SUITE_P(Each, PagesMutated,
                                          "pgtable_hole_too_far"),
                          [](const auto& info) { return std::string(info.param); });
 
+// Checks a Python program that does `setup` once and then `body` for 8 s, or longer where the
+// kernel is slow: a busy machine looks seldom.
+std::string CheckLoop(const std::string& setup, const std::string& body,
+                      const std::string& options) {
+  return CheckCommand("python3 -c 'import json, mmap, time\n" + setup +
+                          "\n"
+                          "end = time.time() + " +
+                          std::to_string(8 * Patience()) +
+                          "\n"
+                          "while time.time() < end:\n" +
+                          body + "'",
+                      options);
+}
+
 // Huge pages come all the time, without any change of the layout, and each brings a table with it
 // that no entry shows. Looks that met some half-way once found too few tables.
 TEST(Pages, HugePagesComeWhileCountersAreRead_AllEqual) {
-  const std::string json = CheckCommand(
-      "python3 -c \"import mmap, time\n"
+  const std::string json = CheckLoop(
       "m = mmap.mmap(-1, 48 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
-      "m.madvise(mmap.MADV_HUGEPAGE)\n"
-      "end = time.time() + " +
-          std::to_string(8 * Patience()) +
-          "\n"
-          "while time.time() < end:\n"
-          "  for i in range(0, 48 << 20, 2 << 20): m[i] = 1\n"
-          "  m.madvise(mmap.MADV_DONTNEED)\"",
+      "m.madvise(mmap.MADV_HUGEPAGE)",
+      "  for i in range(0, 48 << 20, 2 << 20): m[i] = 1\n"
+      "  m.madvise(mmap.MADV_DONTNEED)",
       "--pages --no-freeze");
   const long compared = Number(json, {"page_tables", "counters", "compared"});
   const long moved = Number(json, {"page_tables", "counters", "moved"});
@@ -287,19 +296,13 @@ TEST(Pages, HugePagesComeWhileCountersAreRead_AllEqual) {
 class GoAndComeBack : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoAndComeBack, InALoop_NothingFalselyDiffers) {
-  const std::string seconds = std::to_string(8 * Patience());
-  const std::string json = CheckCommand(
-      "python3 -c \"import mmap, time\n"
+  const std::string json = CheckLoop(
       "m = mmap.mmap(-1, 64 << 12, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
-      "m.madvise(mmap.MADV_NOHUGEPAGE)\n"
-      "end = time.time() + " +
-          seconds +
-          "\n"
-          "while time.time() < end:\n"
-          "  for i in range(0, 64 << 12, 1 << 12): m[i] = 1\n"
-          "  for i in range(3000): pass\n"
-          "  m.madvise(mmap.MADV_DONTNEED)\n"
-          "  for i in range(1000): pass\"",
+      "m.madvise(mmap.MADV_NOHUGEPAGE)",
+      "  for i in range(0, 64 << 12, 1 << 12): m[i] = 1\n"
+      "  for i in range(3000): pass\n"
+      "  m.madvise(mmap.MADV_DONTNEED)\n"
+      "  for i in range(1000): pass",
       std::string("--pages") + GetParam());
   printf("go and come back: %ld pages compared, %ld moved\n", Number(json, {"pages_compared"}),
          Number(json, {"pages_moved"}));
@@ -313,16 +316,8 @@ INSTANTIATE_TEST_SUITE_P(Pages, GoAndComeBack, testing::Values("", " --no-freeze
 
 // Running programs move; what is compared must still be equal, and something must be.
 TEST(Pages, PythonRunning_ComparedAllEqual) {
-  // It goes on for a while: a busy machine looks seldom.
-  const std::string seconds = std::to_string(8 * Patience());
-  const std::string json = CheckCommand(
-      "python3 -c 'import json, time\n"
-      "x = [str(i) for i in range(200000)]\n"
-      "end = time.time() + " +
-          seconds +
-          "\n"
-          "while time.time() < end: y = json.dumps(x)'",
-      "--pages");
+  const std::string json =
+      CheckLoop("x = [str(i) for i in range(200000)]", "  y = json.dumps(x)", "--pages");
   printf("running: %ld pages compared, %ld moved\n", Number(json, {"pages_compared"}),
          Number(json, {"pages_moved"}));
   EXPECT_GT(Number(json, {"pages_compared"}), 1000);
