@@ -83,7 +83,7 @@ TEST_P(Programs, StoppedAtARandomMoment_AllEqual) {
     // From when it does something: before it is in a group of its own it would not be stopped, and
     // of a small one /proc may say that it has no page (the counters are per processor since v6.2).
     WaitFor([&] { return Largest(pid).pages > 300; }, 5000);
-    const unsigned moment = 1500 + random() % 1500;
+    const unsigned moment = (1500 + random() % 1500) * Patience();
     usleep(moment * 1000);
     kill(-pid, SIGSTOP);
     for (int i = 0; i < 500 && !AllStopped(pid); i++) usleep(10'000);
