@@ -131,7 +131,7 @@ class Gaps : public testing::Test {
       if (!Agree(request)) {
         ASSERT_LT(++failures_, 5) << "step " << i;
       }
-      while (random_() % 5 < 2 || mapped_.size() > 900) UnmapSomething();
+      while (random_() % 5 < 2 || mapped_.size() > VmasToMake(900)) UnmapSomething();
     }
     printf("%d answers compared, %d differ\n", compared_, failures_);
     EXPECT_EQ(failures_, 0);
