@@ -18,7 +18,7 @@ cxx-inc := -nostdinc -nostdinc++ -D_GLIBCXX_OS_DEFINES=1 $(addprefix -isystem ,\
 # core, too; but not its global variables: those would be registered by a constructor, which is looked for below.
 cxx-codegen = $(filter -m% -f% -O% -g% -p% -D% -Wframe-larger-than=%, \
 	$(KBUILD_CPPFLAGS) $(KBUILD_CFLAGS) $(KBUILD_CFLAGS_MODULE)) \
-	$(CFLAGS_KASAN) $(if $(CFLAGS_KASAN),--param asan-globals=0) $(CFLAGS_UBSAN)
+	$(CFLAGS_KASAN) $(if $(CFLAGS_KASAN),--param asan-globals=0) $(CFLAGS_UBSAN) $(CFLAGS_KCSAN)
 
 # No debug information: pahole can't turn C++ into BTF and would drop the module (6.12).
 cxx-lang := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics \
@@ -26,11 +26,13 @@ cxx-lang := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsaf
 	-Werror -g0
 cxx_flags = -Wp,-MMD,$(depfile) $(cxx-inc) $(cxx-codegen) $(cxx-lang) -I$(src)/core
 
+# KCSAN has a constructor of its own in each object, C or not; it calls the empty __tsan_init().
+cxx-allowed := $(if $(CFLAGS_KCSAN),| grep -v ' \.init_array\.00099 ')
 cxx-targets := $(addprefix $(obj)/,$(cxx-objs))
 $(cxx-targets): private override CC = $(CXX_FOR_KERNEL)
 $(cxx-targets): private override c_flags = $(cxx_flags)
 $(cxx-targets): private quiet_cmd_cc_o_c = CXX [M] $@
 $(cxx-targets): $(obj)/%.o: $(src)/%.cc FORCE
 	$(call if_changed_rule,cc_o_c)
-	@! $(OBJDUMP) -h $@ | grep -E ' \.(init_array|fini_array|ctors|dtors|tbss|tdata|eh_frame|gcc_except_table)' \
+	@! $(OBJDUMP) -h $@ $(cxx-allowed) | grep -E ' \.(init_array|fini_array|ctors|dtors|tbss|tdata|eh_frame|gcc_except_table)' \
 	  || { echo "$@: a section of the C++ runtime is not allowed in a module" >&2; rm -f $@; exit 1; }

@@ -9,7 +9,7 @@ KMOD_MAKE = $(IN_TOOLCHAIN) $(MAKE) -C $(KDIR) M=$(abspath $(KMOD_DIR)) CC=$(KMO
 	SVMA_TOP=$(abspath .) SVMA_VERSION=$(SVMA_VERSION) SVMA_PROFILE=$(KERNEL_VERSION)
 
 # What the core may leave undefined: its own services and what the compiler calls.
-KMOD_CORE_UNDEFINED := svma_os_[a-z_]+|__fentry__|__stack_chk_fail|__ref_stack_chk_guard|__x86_indirect_thunk_[a-z0-9]+|__x86_return_thunk|memcpy|memset|memmove|__asan_[a-z0-9_]+|__ubsan_handle_[a-z_]+
+KMOD_CORE_UNDEFINED := svma_os_[a-z_]+|__fentry__|__stack_chk_fail|__ref_stack_chk_guard|__x86_indirect_thunk_[a-z0-9]+|__x86_return_thunk|memcpy|memset|memmove|__asan_[a-z0-9_]+|__ubsan_handle_[a-z_]+|__tsan_[a-z0-9_]+
 
 .PHONY: kmod
 kmod: $(KMOD) ## the kernel module for KERNEL

@@ -76,6 +76,22 @@ debug-run: $(VM_READY) $(PAYLOAD_FILES)
 	$(Q)$(GUEST) --accel tcg-single --timeout $(GUEST_TIMEOUT) --out $(guest-run-dir)/debug -- \
 		bash /opt/svma/debug.sh $(DEBUG_RUN)
 
+# Seeds, steps of each, seconds of each stressor.
+RACE_RUN ?= 5 2000 10
+SOAK_RACE_RUN ?= 40 2000 60
+.PHONY: test-races race-run
+test-races: ## data races of the module, on a kernel with KCSAN (KERNEL=6.12): generator's threads, stress-ng, readers
+	+$(Q)$(SUBMAKE) KERNEL=$(KERNEL_VERSION)-kcsan race-run
+
+# A thread for each virtual CPU: what takes turns has no races. Probes are armed and disarmed but once.
+race-run: $(VM_READY) $(PAYLOAD_FILES)
+	$(Q)rm -rf $(guest-run-dir)/races
+	$(Q)mkdir -p $(guest-run-dir)/races
+	$(Q)cp tests/vm/races.sh $(PAYLOAD)/
+	@echo "  VM      data races on $(KERNEL)"
+	$(Q)$(GUEST) --accel tcg --timeout $(GUEST_TIMEOUT) --out $(guest-run-dir)/races -- \
+		bash /opt/svma/races.sh $(RACE_RUN)
+
 # Known bugs: a module of its own that does them again, and the tests that look what svma says. Built like the kernel
 # module, in a farm of links, with its version layer.
 BUGS_DIR := $(B)/tests/$(KERNEL)/bugs-module
@@ -170,6 +186,7 @@ soak: $(VM_READY) ## the long form: stress-ng, more than a million random steps,
 	+$(Q)$(SUBMAKE) load-unload-test LOAD_ROUNDS=$(SOAK_LOADS) GUEST_TIMEOUT=$(TIMEOUT)
 	+$(if $(filter $(KERNEL_VERSION)-debug,$(DEBUG_KERNELS)),$(Q)$(SUBMAKE) test-debug GUEST_TIMEOUT=7200 \
 		GUEST_ARGS='$(SOAK_DEBUG_ARGS)' DEBUG_RUN='$(SOAK_DEBUG_RUN)')
+	+$(if $(filter $(KERNEL_VERSION)-kcsan,$(DEBUG_KERNELS)),$(Q)$(SUBMAKE) test-races RACE_RUN='$(SOAK_RACE_RUN)')
 
 abi-test: $(B)/tests/abi/padding.o $(B)/tests/abi/layout.o $(B)/tests/abi/layout_cxx.o ## check the frozen layout of uapi/svma.h
 	@:

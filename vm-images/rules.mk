@@ -4,14 +4,14 @@
 VM_IMAGES_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 kernel-images := $(shell printf '%s\n' $(patsubst $(VM_IMAGES_DIR)/images/%.mk,%,$(wildcard $(VM_IMAGES_DIR)/images/*.mk)) | sort -V)
 # Debian's own, and those that build-kernel makes of their sources to find faults.
-DEBUG_KERNELS := $(filter %-debug,$(kernel-images))
+DEBUG_KERNELS := $(filter %-debug %-kcsan,$(kernel-images))
 SUPPORTED_KERNELS := $(filter-out $(DEBUG_KERNELS),$(kernel-images))
 
 ifeq ($(filter $(KERNEL),$(kernel-images)),)
 $(error KERNEL='$(KERNEL)' is not supported; supported: $(SUPPORTED_KERNELS) $(DEBUG_KERNELS))
 endif
 # 6.1 of 6.1-debug: the version decides what the module expects.
-KERNEL_VERSION := $(KERNEL:%-debug=%)
+KERNEL_VERSION := $(firstword $(subst -, ,$(KERNEL)))
 include $(VM_IMAGES_DIR)/images/$(KERNEL).mk
 
 # The ABI in Debian's package names, e.g. 6.1.0-56; empty: the one in the lock file, else the newest.
@@ -31,10 +31,10 @@ $(B)/kernels/%/.ready: $(VM_IMAGES_DIR)/images/%.mk $(VM_IMAGES_DIR)/fetch-kerne
 	@printf '  FETCH   %s\n' '$*'
 	$(Q)$(VM_IMAGES_DIR)/fetch-kernel --build $(B) $(if $(KERNEL_ABI),--abi $(KERNEL_ABI)) $*
 
-# Make takes the rule with the shorter stem.
-$(B)/kernels/%-debug/.ready: $(VM_IMAGES_DIR)/images/%-debug.mk $(VM_IMAGES_DIR)/build-kernel $(wildcard $(VM_IMAGES_DIR)/config/kernel-debug*)
-	@printf '  KERNEL  %s\n' '$*-debug'
-	$(Q)$(VM_IMAGES_DIR)/build-kernel --build $(B) $*-debug
+# Goes before the pattern above.
+$(DEBUG_KERNELS:%=$(B)/kernels/%/.ready): $(B)/kernels/%/.ready: $(VM_IMAGES_DIR)/images/%.mk $(VM_IMAGES_DIR)/build-kernel $(wildcard $(VM_IMAGES_DIR)/config/kernel-*)
+	@printf '  KERNEL  %s\n' '$*'
+	$(Q)$(VM_IMAGES_DIR)/build-kernel --build $(B) $*
 
 $(B)/toolchains/%/.ready: $(VM_IMAGES_DIR)/config/toolchain-% $(VM_IMAGES_DIR)/build-toolchain
 	@printf '  ROOT    %s\n' '$*'
@@ -68,7 +68,7 @@ kernels: ## list supported kernels: fetched? guest and module built?
 	  fi; \
 	done
 	@for k in $(DEBUG_KERNELS); do \
-	  [ -f $(B)/kernels/$$k/.ready ] && printf '  %-10s built\n' $$k || printf '  %-10s not built: make KERNEL=%s debug-kernel\n' $$k $$k; \
+	  [ -f $(B)/kernels/$$k/.ready ] && printf '  %-10s built\n' $$k || printf '  %-10s not built: make KERNEL=%s vm\n' $$k $$k; \
 	done
 
 vm: $(VM_READY) ## fetch the kernel and build what a guest boots from

@@ -45,7 +45,7 @@ load_image() {
 	# Left unset by an older or smaller image file: still defined.
 	KERNEL_SUITES='' KERNEL_META='' KERNEL_META_DEPENDS='' KERNEL_IMAGE_PACKAGES='' KERNEL_HEADER_PACKAGES=''
 	KERNEL_GUEST_MODULES='' KERNEL_SHARE_MODULES='' KERNEL_TOOLCHAIN='' KERNEL_CC=''
-	KERNEL_SOURCE_PACKAGE='' KERNEL_CONFIG='' KERNEL_BOOT='' KERNEL_PATIENCE='' KERNEL_PARAMETERS=''
+	KERNEL_SOURCE_PACKAGE='' KERNEL_CONFIG='' KERNEL_MAKE='' KERNEL_BOOT='' KERNEL_PATIENCE='' KERNEL_PARAMETERS=''
 	while read -r name value; do
 		printf -v "$name" '%s' "$value"
 	done < <(sed -n 's/^\(KERNEL_[A-Z_]*\)[[:space:]]*:=[[:space:]]*\(.*[^[:space:]]\)[[:space:]]*$/\1 \2/p' "$mk")
