@@ -111,7 +111,7 @@ static int do_version(struct svma_session *session, struct svma_version *arg)
 	arg->features = svma_frees_tables_by_rcu() ? SVMA_FEATURE_HOLES : 0;
 	strscpy(arg->module, SVMA_MODULE_VERSION, sizeof(arg->module));
 	strscpy(arg->kernel, init_utsname()->release, sizeof(arg->kernel));
-	session->agreed = same;
+	WRITE_ONCE(session->agreed, same);
 	return same ? 0 : -EPROTO;
 }
 
@@ -120,8 +120,8 @@ static int do_track(struct svma_session *session, struct svma_track *arg)
 	u32 flags = arg->flags & SVMA_TRACK_DESCENDANTS ? SVMA_MM_DESCENDANTS : 0;
 
 	if (arg->flags & SVMA_TRACK_CHILDREN) {
-		session->children_flags = flags;
-		WRITE_ONCE(session->children, true);
+		WRITE_ONCE(session->children_flags, flags);
+		smp_store_release(&session->children, true); /* after its flags: session_of_exec() */
 		arg->mm_id = 0;
 		return 0;
 	}
@@ -178,7 +178,7 @@ static int do_list(struct svma_session *session, struct svma_list *arg)
 		return -ENOMEM;
 	svma_watch_now();
 	spin_lock(&session->lock);
-	session->events = 0;
+	WRITE_ONCE(session->events, 0);
 	spin_unlock(&session->lock);
 	n = tracked_ids(arg->flags & SVMA_LIST_MINE ? session : NULL, ids, room);
 	for (i = 0; i < min(n, room) && !err; i++) {
@@ -709,18 +709,18 @@ static int do_stats(struct svma_session *session, struct svma_stats *arg)
 			svma_counts_add(&arg->counts, &sum);
 		}
 		arg->tracked = atomic_read(&svma_nr_tracked);
-		arg->tracked_ever = svma_tracked_ever;
+		arg->tracked_ever = READ_ONCE(svma_tracked_ever);
 		mutex_unlock(&svma_admin);
 	} else {
 		svma_session_sum(session, &arg->counts);
 		arg->tracked = tracked_ids(session, NULL, 0);
-		arg->tracked_ever = session->tracked_ever;
+		arg->tracked_ever = READ_ONCE(session->tracked_ever);
 	}
 	arg->vmas = svma_pool_used(&svma_vma_pool);
 	arg->memory = svma_memory_used();
 	arg->memory_cap = svma_memory_cap();
-	arg->pool_free = svma_vma_pool.nr_free;
-	arg->pool_empty = svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty;
+	arg->pool_free = READ_ONCE(svma_vma_pool.nr_free);
+	arg->pool_empty = svma_pools_empty();
 	arg->canary_failures = atomic64_read(&svma_canary_failures);
 	return 0;
 }
@@ -898,7 +898,7 @@ static long svma_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 
 	if (!svma_request_known(cmd))
 		return -ENOTTY;
-	if (!session->agreed && cmd != SVMA_IOC_VERSION)
+	if (!READ_ONCE(session->agreed) && cmd != SVMA_IOC_VERSION)
 		return -EPROTO;
 	size = _IOC_SIZE(cmd);
 	arg = kzalloc(sizeof(*arg), GFP_KERNEL);

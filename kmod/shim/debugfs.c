@@ -429,10 +429,9 @@ static int stats_show(struct seq_file *m, void *unused)
 	whole = svma_whole_loads;
 	mutex_unlock(&svma_admin);
 	seq_printf(m, "tracked %d\ntracked_ever %llu\nmemory %lu\nmemory_cap %lu\n",
-		   atomic_read(&svma_nr_tracked), svma_tracked_ever, svma_memory_used(), svma_memory_cap());
+		   atomic_read(&svma_nr_tracked), READ_ONCE(svma_tracked_ever), svma_memory_used(), svma_memory_cap());
 	seq_printf(m, "vmas %lu\npool_free %lu\npool_empty %lu\npool_refused %lu\ncanary_failures %llu\n",
-		   svma_pool_used(&svma_vma_pool), svma_vma_pool.nr_free,
-		   svma_vma_pool.empty + svma_shadow_pool.empty + svma_tracked_pool.empty,
+		   svma_pool_used(&svma_vma_pool), READ_ONCE(svma_vma_pool.nr_free), svma_pools_empty(),
 		   svma_pools_refused(), (u64)atomic64_read(&svma_canary_failures));
 	seq_printf(m, "anon_vmas %lu of %u bytes\nchain_links %lu of %u bytes\nfiles %lu of %u bytes\n",
 		   svma_pool_used(&svma_anon_vma_pool), svma_anon_vma_pool.size, svma_pool_used(&svma_avc_pool),

@@ -1523,8 +1523,8 @@ static struct svma_session *session_of_exec(u32 *flags)
 	}
 	parent = task_tgid(rcu_dereference(current->real_parent));
 	list_for_each_entry_rcu(session, &svma_sessions, node) {
-		if (READ_ONCE(session->children) && session->owner == parent) {
-			*flags = session->children_flags;
+		if (smp_load_acquire(&session->children) && session->owner == parent) {
+			*flags = READ_ONCE(session->children_flags);
 			return session;
 		}
 	}

@@ -34,6 +34,11 @@ unsigned long svma_memory_cap(void)
 	return (unsigned long)READ_ONCE(memory_cap_mb) << 20;
 }
 
+unsigned long svma_pools_empty(void)
+{
+	return READ_ONCE(svma_vma_pool.empty) + READ_ONCE(svma_shadow_pool.empty) + READ_ONCE(svma_tracked_pool.empty);
+}
+
 unsigned long svma_pools_refused(void)
 {
 	unsigned long refused = 0;
@@ -82,9 +87,9 @@ void *svma_pool_alloc(struct svma_pool *pool)
 	object = pool->free;
 	if (object) {
 		pool->free = *(void **)object;
-		pool->nr_free--;
+		svma_add_once(pool->nr_free, -1);
 	} else {
-		pool->empty++;
+		svma_add_once(pool->empty, 1);
 	}
 	low = pool->nr_free < pool->target / 2;
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
@@ -103,7 +108,7 @@ void svma_pool_free(struct svma_pool *pool, void *object)
 	raw_spin_lock_irqsave(&pool->lock, flags);
 	*(void **)object = pool->free;
 	pool->free = object;
-	pool->nr_free++;
+	svma_add_once(pool->nr_free, 1);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 }
 
@@ -114,16 +119,17 @@ static int pool_grow(struct svma_pool *pool)
 
 	if (svma_memory_used() + pool->size > svma_memory_cap())
 		return -ENOSPC;
-	if (pool->share && (pool->nr_total + 1) * pool->size > svma_memory_cap() / pool->share)
+	if (pool->share && (READ_ONCE(pool->nr_total) + 1) * pool->size > svma_memory_cap() / pool->share)
 		return -ENOSPC;
 	object = kmem_cache_alloc(pool->cache, GFP_KERNEL | __GFP_NOWARN);
-	if (!object) {
-		WRITE_ONCE(pool->refused, pool->refused + 1);
-		return -ENOMEM;
-	}
 	raw_spin_lock_irqsave(&pool->lock, flags);
-	pool->nr_total++;
+	if (object)
+		svma_add_once(pool->nr_total, 1);
+	else
+		svma_add_once(pool->refused, 1);
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
+	if (!object)
+		return -ENOMEM;
 	svma_pool_free(pool, object);
 	return 0;
 }
@@ -137,8 +143,8 @@ static bool pool_shrink(struct svma_pool *pool)
 	object = pool->free;
 	if (object) {
 		pool->free = *(void **)object;
-		pool->nr_free--;
-		pool->nr_total--;
+		svma_add_once(pool->nr_free, -1);
+		svma_add_once(pool->nr_total, -1);
 	}
 	raw_spin_unlock_irqrestore(&pool->lock, flags);
 	if (object)

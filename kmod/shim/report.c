@@ -280,7 +280,9 @@ void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct
 	keep_structure(t, verdict);
 	if (verdict->unmodelled && !verdict->mismatches)
 		keep_report(t, op, NULL, verdict);
-	wake = op && ++session->events == SVMA_BURST;
+	if (op)
+		svma_add_once(session->events, 1);
+	wake = op && session->events == SVMA_BURST;
 	spin_unlock(&session->lock);
 	if (wake)
 		svma_worker_kick();

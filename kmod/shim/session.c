@@ -88,7 +88,7 @@ void svma_session_close(struct svma_session *session)
 	mutex_lock(&svma_admin);
 	spin_lock(&svma_table_lock);
 	list_del_rcu(&session->node);
-	session->children = false;
+	WRITE_ONCE(session->children, false);
 	spin_unlock(&svma_table_lock);
 	session->closing = true;
 	/* No handler can begin to track for this session any more. */

@@ -42,6 +42,9 @@
 #undef pr_fmt
 #define pr_fmt(fmt) "svma: " fmt
 
+/* To a count that is changed under a lock and read without, by whoever wants to know roughly. */
+#define svma_add_once(count, n) WRITE_ONCE(count, (count) + (n))
+
 /* --- pool.c: memory that probe handlers can take ------------------------------------------------- */
 
 /**
@@ -51,12 +54,12 @@
  * @align: bytes
  * @target: how many free objects the worker keeps
  * @share: it may have 1/@share of the memory cap and no more; 0: all of it
- * @lock: protects the rest
+ * @lock: protects the rest; numbers are also read without
  * @free: chained through their first word
  * @nr_free: their number
  * @nr_total: free and in use
  * @empty: how often an allocation found none
- * @refused: how often the kernel had no memory for one more; a hint, since those who fill do not lock
+ * @refused: how often the kernel had no memory for one more
  */
 struct svma_pool {
 	const char *name;
@@ -95,6 +98,8 @@ static inline unsigned long svma_pool_used(const struct svma_pool *pool)
 {
 	return READ_ONCE(pool->nr_total) - READ_ONCE(pool->nr_free);
 }
+/* Times at which a tracked mm's VMA, shadow or record was wanted and none was free. */
+unsigned long svma_pools_empty(void);
 /* Objects that the kernel had no memory for. */
 unsigned long svma_pools_refused(void);
 unsigned long svma_memory_used(void);

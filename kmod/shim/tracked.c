@@ -149,7 +149,7 @@ int svma_tracked_publish(struct svma_tracked *t)
 		list_add_tail_rcu(&t->all, &all_tracked);
 		list_add_tail(&t->node, &t->session->tracked);
 		atomic_inc(&svma_nr_tracked);
-		svma_tracked_ever++;
+		svma_add_once(svma_tracked_ever, 1);
 	}
 	rcu_read_unlock();
 	spin_unlock(&svma_table_lock);
@@ -157,8 +157,8 @@ int svma_tracked_publish(struct svma_tracked *t)
 		return err;
 
 	spin_lock(&t->session->lock);
-	t->session->tracked_ever++;
-	t->session->events += SVMA_MAX_REPORTS; /* a change of the set wakes readers at once */
+	svma_add_once(t->session->tracked_ever, 1);
+	svma_add_once(t->session->events, SVMA_MAX_REPORTS); /* a change of the set wakes readers at once */
 	spin_unlock(&t->session->lock);
 	svma_worker_kick();
 	return 0;
@@ -191,7 +191,7 @@ void svma_tracked_retire(struct svma_tracked *t, bool ended)
 	memset(&t->counts, 0, sizeof(t->counts));
 	svma_facts_add(t->session->ended_facts, t->facts);
 	memset(t->facts, 0, sizeof(t->facts));
-	t->session->events += SVMA_MAX_REPORTS;
+	svma_add_once(t->session->events, SVMA_MAX_REPORTS);
 	spin_unlock(&t->session->lock);
 	spin_unlock(&t->lock);
 	svma_worker_kick();
