@@ -194,7 +194,7 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 		if (t->op.kind == SVMA_CORE_MREMAP_EXPAND && op->kind == SVMA_CORE_MODIFY)
 			return 0;
 		if (t->op.kind == SVMA_CORE_MREMAP_EXPAND && op->kind == SVMA_CORE_MREMAP_MOVE)
-			t->op_open = false;
+			WRITE_ONCE(t->op_open, false);
 		else
 			end_operation(t, 0);
 		if (!in_step(t))
@@ -207,7 +207,7 @@ static u64 begin_operation(struct svma_tracked *t, const struct svma_op *op)
 	t->op.task = task_pid_nr(current);
 	fill_rlimits(&t->op.rlimits);
 	t->op_id = atomic64_inc_return(&next_op_id);
-	t->op_open = true;
+	WRITE_ONCE(t->op_open, true);
 	if (t->guarding)
 		t->op.steps |= SVMA_STEP_GUARDED;
 	svma_core_begin(t->shadow, &t->op, t->mm, &verdict);
@@ -318,7 +318,7 @@ static int on_remove_vma(struct kprobe *kp, struct pt_regs *regs)
 				svma_core_release(t->shadow, mm, false, true, &verdict);
 				svma_account_answers(t, &t->op, &verdict);
 			}
-			t->unmapping = 0;
+			WRITE_ONCE(t->unmapping, 0);
 			t->seq++;
 		}
 		end_handling(t);
@@ -349,11 +349,11 @@ static int close_at_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 				result = (int)result;
 			if (in_step(t))
 				end_operation(t, result);
-			t->op_open = false;
+			WRITE_ONCE(t->op_open, false);
 			note_step_result(t, result);
 		} else if (t->unmapping == data->op_id) {
 			/* The unmap that went on under the read lock, which it still holds, has counted its pages. */
-			t->unmapping = 0;
+			WRITE_ONCE(t->unmapping, 0);
 			t->beside_unmap = t->growing;
 			t->seq++;
 			if (in_step(t) && t->op_id == data->op_id && !t->growing) {
@@ -374,7 +374,7 @@ static void copy_forked_layout(struct svma_tracked *child)
 	struct svma_tracked *parent = svma_find_rcu(child->parent_mm);
 
 	if (!parent) {
-		child->forking = false;
+		WRITE_ONCE(child->forking, false);
 		svma_suspect(child);
 		goto out;
 	}
@@ -409,7 +409,7 @@ static void lose_operation(struct svma_tracked *t)
 	t->counts.missed++;
 	/* Relatives see that it is in the middle of something until it has left reverse mapping. */
 	svma_suspect(t);
-	t->op_open = false;
+	WRITE_ONCE(t->op_open, false);
 }
 
 /* The lock is given up inside a system call: apply it as a whole, or note how far it should have come. */
@@ -465,19 +465,19 @@ static noinline void tracked_lock_released(struct svma_tracked *t, bool downgrad
 		copy_forked_layout(t);
 		goto unlock;
 	}
-	t->unmapping = 0;
+	WRITE_ONCE(t->unmapping, 0);
 	if (t->op_open && in_step(t)) {
 		if (ends_by_itself(t->op.kind)) {
 			end_operation(t, 0);
 		} else if (downgraded && t->op.kind == SVMA_CORE_MUNMAP) {
 			/* It only gets here when it has succeeded. */
-			t->unmapping = t->op_id;
+			WRITE_ONCE(t->unmapping, t->op_id);
 			end_operation(t, 0);
 		} else {
 			lose_operation(t);
 		}
 	}
-	t->op_open = false;
+	WRITE_ONCE(t->op_open, false);
 	release_call(t);
 	/* Between the copying of a layout and the end of dup_mmap() only userfaultfd is at work on a child. */
 	if (t->starting && !t->announced && in_step(t))
@@ -658,7 +658,8 @@ static int on_shared_growth_done(struct svma_return_data *data, s64 result)
 			t->grown[t->nr_grown++] = data->growth;
 		else
 			lose_operation(t);
-		if (!--t->growing)
+		svma_add_once(t->growing, -1);
+		if (!t->growing)
 			apply_growths(t);
 		end_handling(t);
 	}
@@ -682,7 +683,7 @@ static int on_shared_growth(struct kretprobe_instance *ri, const struct vm_area_
 		data->growth.address = address;
 		fill_rlimits(&data->growth.rlimits);
 		begin_handling(t);
-		t->growing++;
+		svma_add_once(t->growing, 1);
 		t->seq++; /* whoever reads both sides from here on must not take them for the same moment */
 		end_handling(t);
 	}
@@ -767,7 +768,7 @@ static int on_resize_checked(struct kretprobe_instance *ri, struct pt_regs *regs
 	if (t) {
 		begin_handling(t);
 		if (t->op_id == data->op_id)
-			t->op_open = false;
+			WRITE_ONCE(t->op_open, false);
 		end_handling(t);
 	}
 	rcu_read_unlock();
@@ -867,7 +868,7 @@ static int on_anon_vma(struct kretprobe_instance *ri, struct pt_regs *regs)
 		data->tracked_id = t->id;
 		data->vma = vma;
 		begin_handling(t);
-		t->faulting++;
+		svma_add_once(t->faulting, 1);
 		data->fault_seq = ++t->fault_seq;
 		end_handling(t);
 	}
@@ -903,7 +904,7 @@ static int on_anon_vma_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	if (t && t->id == data->tracked_id) { /* else it was untracked meanwhile, and perhaps tracked anew */
 		begin_handling(t);
 		WRITE_ONCE(t->settling, true);
-		t->faulting--;
+		svma_add_once(t->faulting, -1);
 		alone = !t->faulting && t->fault_seq == data->fault_seq;
 		t->fault_seq++;
 		/* Inside an operation that populates, its end predicts the chain; a stack grows later. */
@@ -1459,7 +1460,7 @@ static int on_mm_init_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 	}
 	child->flags = parent->flags & ~SVMA_MM_OWNED;
 	child->parent_mm = current->mm;
-	child->forking = true;
+	WRITE_ONCE(child->forking, true);
 	child->starting = true;
 	child->begin_ns = ktime_get_mono_fast_ns();
 	memcpy(child->comm, current->comm, sizeof(child->comm));
@@ -1479,7 +1480,7 @@ static void fork_done(struct svma_tracked *t)
 
 	t->starting = false;
 	if (t->forking) {
-		t->forking = false;
+		WRITE_ONCE(t->forking, false);
 		lose_operation(t);
 	}
 	if (!in_step(t))

@@ -239,7 +239,8 @@ struct svma_rmap_counts {
  * @kept: journals of its ended mms, oldest first; svma_admin
  * @nr_kept: their number
  * @closing: nothing is kept any more; svma_admin
- * @lock: protects all below
+ * @lock: protects all below. What tells that something is going on is also read without, by svma_os_rmap_settled(): it is
+ *	written by WRITE_ONCE(), the next before the last one ends
  * @ended: counts of mms that are gone
  * @ended_facts: likewise their facts by kind
  * @reports: the first SVMA_MAX_REPORTS are kept

@@ -483,10 +483,10 @@ int svma_resync(struct svma_tracked *t)
 	else
 		svma_core_rmap_leave(fresh, 0);
 	t->switches = switches;
-	t->op_open = false;
+	WRITE_ONCE(t->op_open, false);
 	t->announced = false;
-	t->forking = false;
-	t->unmapping = 0;
+	WRITE_ONCE(t->forking, false);
+	WRITE_ONCE(t->unmapping, 0);
 	t->counts.resyncs++;
 	t->seq++;
 	svma_journal_note_whole(t, SVMA_OP_ATTACH);

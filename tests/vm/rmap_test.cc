@@ -461,7 +461,7 @@ TEST_F(Rmap, RelativeSplitsMeanwhile_NothingFalselyDiffers) {
   const svma_rmap_stats before = Counts();
   Map(0, kPagesOfFamily);
   Touch(0, kPagesOfFamily);
-  Run("splits", SplitsBesideChild, {5});
+  Run("splits", SplitsBesideChild, {5ull * Patience()});
   const svma_rmap_stats after = Counts();
   printf("split meanwhile: %llu compared, %llu unsure\n",
          static_cast<unsigned long long>(after.compared - before.compared),
@@ -482,7 +482,7 @@ TEST_F(Rmap, ForkFailsHalfWay_NothingFalselyDiffers) {
   Touch(2 * kPagesOfFamily + kPagesOfGiant, kPagesOfFamily);
   ASSERT_EQ(WriteFile(kOvercommit, "0"), 0);
   const svma_rmap_stats before = Counts();
-  const int64_t forks = puppet_.Run(ForksThatFail, {5}).value;
+  const int64_t forks = puppet_.Run(ForksThatFail, {5ull * Patience()}).value;
   const svma_rmap_stats after = Counts();
   EXPECT_EQ(WriteFile(kOvercommit, old), 0);
   printf("%lld forks failed, %llu compared\n", static_cast<long long>(forks),
