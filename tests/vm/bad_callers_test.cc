@@ -130,11 +130,13 @@ int OpenDevice(bool agree) {
 class Caller {
  public:
   Caller(Common& common, uint64_t seed) : common_(common), random_(seed) {
-    const int protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    area_ = static_cast<unsigned char*>(mmap(nullptr, kArea + kPage, protection, flags, -1, 0));
-    mprotect(area_ + kArea, kPage, PROT_NONE);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    around_ = mmap(nullptr, 2 * kFourGiB, PROT_NONE, flags, -1, 0);
+    const uint64_t own = (reinterpret_cast<uint64_t>(around_) + kFourGiB - 1) & ~(kFourGiB - 1);
+    area_ = reinterpret_cast<unsigned char*>(own + kFourGiB / 4);
+    mprotect(area_, kArea, PROT_READ | PROT_WRITE);
   }
-  ~Caller() { munmap(area_, kArea + kPage); }
+  ~Caller() { munmap(around_, 2 * kFourGiB); }
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
 
@@ -151,6 +153,9 @@ class Caller {
 
  private:
   static constexpr size_t kArea = 64 * kPage;
+  // Around the area nothing else has its upper half of the address: a pointer to it whose lower
+  // half is damaged leads to where nothing can be written, and not into a heap of the test's.
+  static constexpr uint64_t kFourGiB = 1ull << 32;
 
   uint64_t Below(uint64_t n) { return random_() % n; }
   template <typename T>
@@ -341,6 +346,7 @@ class Caller {
 
   Common& common_;
   std::mt19937_64 random_;
+  void* around_;
   unsigned char* area_;
 };
 
