@@ -81,7 +81,7 @@ RACE_RUN ?= 5 2000 10
 SOAK_RACE_RUN ?= 40 2000 60
 # Where several threads or processes ask the module at once, and no probe is armed or disarmed meanwhile: see tcg-single in
 # vm-images/run-vm. Here each virtual CPU has a thread, since what takes turns has no races.
-RACE_TESTS ?= BadCallers*:Forked*:Journal*:Poll*:Queries*:Rmap*:Scale*:Threads*:Track.*
+RACE_TESTS ?= BadCallers*:Forked.*:Journal.*:Poll*:Queries*:Rmap.*:Scale*:Threads*:Track.*
 .PHONY: test-races race-run
 test-races: ## data races of the module, on a kernel with KCSAN (KERNEL=6.12): guest tests, generator's threads, stress-ng, readers
 	+$(Q)$(SUBMAKE) KERNEL=$(KERNEL_VERSION)-kcsan guest-test race-run VM_ARGS='--accel tcg' \
