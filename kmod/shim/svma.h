@@ -239,8 +239,7 @@ struct svma_rmap_counts {
  * @kept: journals of its ended mms, oldest first; svma_admin
  * @nr_kept: their number
  * @closing: nothing is kept any more; svma_admin
- * @lock: protects all below. What tells that something is going on is also read without, by svma_os_rmap_settled(): it is
- *	written by WRITE_ONCE(), the next before the last one ends
+ * @lock: protects all below
  * @ended: counts of mms that are gone
  * @ended_facts: likewise their facts by kind
  * @reports: the first SVMA_MAX_REPORTS are kept
@@ -354,7 +353,8 @@ struct svma_growth {
  * @mm: the live mm; its memory is pinned (mm_count), its contents are not
  * @id: never reused
  * @pid: thread group leader, NULL until fork is through
- * @lock: protects all below
+ * @lock: protects all below; what tells that something is going on is also read without, by svma_os_rmap_settled(),
+ *	and so written by WRITE_ONCE(): one is on before the one before it goes off
  * @handled_since: when the handler that holds @lock began to wait for it; cycles of the TSC
  * @shadow: NULL before the first load
  * @switches: svma_switches() before it was loaded
