@@ -894,7 +894,7 @@ TEST_F(Forked, ManyChildrenThatExit_ParentStaysClean) {
 
 void* MessAbout(void* seed) {
   std::mt19937_64 random(reinterpret_cast<uint64_t>(seed));
-  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2 * Patience());
   while (std::chrono::steady_clock::now() < end) {
     // Small, so that threads meet: 64 pages for all of them.
     uint64_t page = random() % 64;
@@ -921,7 +921,7 @@ void* MoveAbout(void* seed) {
   static const uint64_t heap = syscall(SYS_brk, 0);
   const unsigned long node0 = 1;
   std::mt19937_64 random(reinterpret_cast<uint64_t>(seed));
-  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2 * Patience());
   while (std::chrono::steady_clock::now() < end) {
     const uint64_t at = kArena + random() % 64 * kPage, to = kArena + random() % 64 * kPage;
     const uint64_t length = (1 + random() % 8) * kPage, wanted = (1 + random() % 8) * kPage;
