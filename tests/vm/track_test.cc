@@ -153,10 +153,12 @@ TEST_F(Track, Children_ExecIsFollowedFromEmpty) {
   ASSERT_EQ(device.Track(0, SVMA_TRACK_CHILDREN), 0);
   pid_t pid = Spawn({"/usr/bin/sleep", "100"});
   svma_mm mm{};
-  EXPECT_TRUE(WaitFor([&] {
-    mm = Listed(device, pid);
-    return mm.mm_id && mm.health == SVMA_CLEAN && std::string(mm.comm) == "sleep";
-  }));
+  EXPECT_TRUE(WaitFor(
+      [&] {
+        mm = Listed(device, pid);
+        return mm.mm_id && mm.health == SVMA_CLEAN && std::string(mm.comm) == "sleep";
+      },
+      10'000));
   EXPECT_EQ(mm.flags, SVMA_MM_FROM_EXEC | SVMA_MM_OWNED);
   EXPECT_EQ(mm.counts.by_operation[SVMA_OP_EXEC], 1u);
   EXPECT_TRUE(WaitFor([&] {
