@@ -51,7 +51,7 @@ $(B)/tests/abi/layout_cxx.o: tests/abi/layout_cxx.cc tests/abi/layout.h uapi/svm
 guest-test: $(guest-test-dir)/guest-tests $(guest-test-dir)/ia32 $(KMOD) $(HARNESS) $(VM_READY) ## test the module in a guest
 	$(Q)rm -rf $(guest-run-dir)/guest-payload $(guest-run-dir)/guest
 	$(Q)mkdir -p $(guest-run-dir)/guest-payload/bin $(guest-run-dir)/guest
-	$(Q)cp $(KMOD) tests/vm/run.sh tests/vm/leaks.sh $(guest-run-dir)/guest-payload/
+	$(Q)cp $(KMOD) $(addprefix tests/vm/,run.sh leaks.sh watched.sh) $(guest-run-dir)/guest-payload/
 	$(Q)cp $(guest-test-dir)/guest-tests $(guest-test-dir)/ia32 $(HARNESS) $(guest-run-dir)/guest-payload/bin/
 	$(Q)strip --strip-debug $(guest-run-dir)/guest-payload/bin/*
 	@echo "  VM      guest-tests on $(KERNEL)"
@@ -90,7 +90,7 @@ test-races: ## data races of the module, on a kernel with KCSAN (KERNEL=6.12): g
 race-run: $(VM_READY) $(PAYLOAD_FILES)
 	$(Q)rm -rf $(guest-run-dir)/races
 	$(Q)mkdir -p $(guest-run-dir)/races
-	$(Q)cp tests/vm/races.sh $(PAYLOAD)/
+	$(Q)cp tests/vm/races.sh tests/vm/watched.sh $(PAYLOAD)/
 	@echo "  VM      data races on $(KERNEL)"
 	$(Q)$(GUEST) --accel tcg --timeout $(GUEST_TIMEOUT) --out $(guest-run-dir)/races -- \
 		bash /opt/svma/races.sh $(RACE_RUN)

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <random>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -132,6 +133,7 @@ class Caller {
   Caller(Common& common, uint64_t seed) : common_(common), random_(seed) {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     around_ = mmap(nullptr, 2 * kFourGiB, PROT_NONE, flags, -1, 0);
+    if (around_ == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
     const uint64_t own = (reinterpret_cast<uint64_t>(around_) + kFourGiB - 1) & ~(kFourGiB - 1);
     area_ = reinterpret_cast<unsigned char*>(own + kFourGiB / 4);
     mprotect(area_, kArea, PROT_READ | PROT_WRITE);

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -313,6 +314,8 @@ int WriteFile(const std::string& path, const std::string& text) {
   close(fd);
   return error;
 }
+
+Setting::~Setting() { EXPECT_EQ(PutBack(), 0) << path_; }
 
 uint64_t Stat(const std::string& name) {
   std::istringstream lines(ReadFile(SVMA_DEBUGFS "/stats"));

@@ -91,6 +91,23 @@ std::string TreeFault(const std::vector<svma_vma>& records);
 std::string ReadFile(const std::string& path);
 // RETURNS: 0 or errno.
 int WriteFile(const std::string& path, const std::string& text);
+
+// A setting of the kernel or the module, put back as it was however the test ends.
+class Setting {
+ public:
+  explicit Setting(const std::string& path) : path_(path), before_(ReadFile(path)) {}
+  ~Setting();
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+
+  // RETURNS: 0 or errno.
+  int Set(const std::string& value) { return WriteFile(path_, value); }
+  int PutBack() { return WriteFile(path_, before_); }
+
+ private:
+  const std::string path_, before_;
+};
+
 // A line of debugfs' stats. Throws when there is none of that name.
 uint64_t Stat(const std::string& name);
 // The per-process directory of debugfs.

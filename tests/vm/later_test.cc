@@ -317,8 +317,8 @@ TEST_F(Later, TouchedBesideUntouched_MergesAsTheProfileSays) {
 }
 
 TEST_F(Later, MapCount_LeavesRoomForAMoveAsTheProfileSays) {
-  const std::string limit = ReadFile("/proc/sys/vm/max_map_count");
-  ASSERT_EQ(WriteFile("/proc/sys/vm/max_map_count", std::to_string(VmasToMake(65530))), 0);
+  Setting limit("/proc/sys/vm/max_map_count");
+  ASSERT_EQ(limit.Set(std::to_string(VmasToMake(65530))), 0);
   Run("many", [](Words) -> int64_t {
     const auto at = [](uint64_t page) { return reinterpret_cast<void*>(At(page)); };
     if (mmap(at(0), 65520 * kPage, PROT_READ, kAnonymous | MAP_FIXED | MAP_NORESERVE, -1, 0) !=
@@ -338,7 +338,6 @@ TEST_F(Later, MapCount_LeavesRoomForAMoveAsTheProfileSays) {
     puppet_.Syscall(SYS_mremap, {At(21), kPage, kPage, kFixed | kDontUnmap, At(70004)});
     Check("one VMA less, a move, a move that keeps");
   }
-  EXPECT_EQ(WriteFile("/proc/sys/vm/max_map_count", limit), 0);
 }
 
 }  // namespace

@@ -754,8 +754,8 @@ TEST_F(Failing, AddressSpaceLimit_Enomem) {
 }
 
 TEST_F(Failing, TooManyVmas_Enomem) {
-  std::string limit = ReadFile("/proc/sys/vm/max_map_count");
-  ASSERT_EQ(WriteFile("/proc/sys/vm/max_map_count", "60"), 0);
+  Setting limit("/proc/sys/vm/max_map_count");
+  ASSERT_EQ(limit.Set("60"), 0);
   Map(0, 200);
   auto checker = [](Words words) -> int64_t {
     for (uint64_t i = 1; i < 199; i += 2) {
@@ -769,7 +769,6 @@ TEST_F(Failing, TooManyVmas_Enomem) {
   Map(300, 1);  // mmap may exceed the limit by one
   Fail("mmap", ENOMEM, SYS_mmap,
        {At(310), kPage, PROT_READ, kPrivate | MAP_FIXED_NOREPLACE, ~0ull, 0});
-  EXPECT_EQ(WriteFile("/proc/sys/vm/max_map_count", limit), 0);
 }
 
 // --- fork

@@ -472,19 +472,18 @@ TEST_F(Rmap, RelativeSplitsMeanwhile_NothingFalselyDiffers) {
 
 // Since v6.8 the tree of a child whose fork fails has VMAs of its parent above the place.
 TEST_F(Rmap, ForkFailsHalfWay_NothingFalselyDiffers) {
-  const char* const kOvercommit = "/proc/sys/vm/overcommit_memory";
-  const std::string old = ReadFile(kOvercommit);
-  ASSERT_EQ(WriteFile(kOvercommit, "1"), 0);
+  Setting overcommit("/proc/sys/vm/overcommit_memory");
+  ASSERT_EQ(overcommit.Set("1"), 0);
   Map(0, kPagesOfFamily);
   Map(kPagesOfFamily, kPagesOfGiant);
   Map(2 * kPagesOfFamily + kPagesOfGiant, kPagesOfFamily);
   Touch(0, kPagesOfFamily);
   Touch(2 * kPagesOfFamily + kPagesOfGiant, kPagesOfFamily);
-  ASSERT_EQ(WriteFile(kOvercommit, "0"), 0);
+  ASSERT_EQ(overcommit.Set("0"), 0);
   const svma_rmap_stats before = Counts();
   const int64_t forks = puppet_.Run(ForksThatFail, {5ull * Patience()}).value;
   const svma_rmap_stats after = Counts();
-  EXPECT_EQ(WriteFile(kOvercommit, old), 0);
+  EXPECT_EQ(overcommit.PutBack(), 0);
   printf("%lld forks failed, %llu compared\n", static_cast<long long>(forks),
          static_cast<unsigned long long>(after.compared - before.compared));
   EXPECT_GT(forks, 20);
@@ -545,17 +544,16 @@ TEST_F(Rmap, Ksm_MergedPage_CountIsNotClaimed) {
   Run("fill", FillAlike, {0, 64});
   ASSERT_EQ(puppet_.Syscall(SYS_madvise, {At(0), 64 * kPage, MADV_MERGEABLE}).value, 0);
   Check("mergeable");
-  const std::string pages = ReadFile("/sys/kernel/mm/ksm/pages_to_scan");
-  ASSERT_EQ(WriteFile("/sys/kernel/mm/ksm/pages_to_scan", "10000"), 0);
-  ASSERT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "1"), 0);
+  Setting run("/sys/kernel/mm/ksm/run"), pages("/sys/kernel/mm/ksm/pages_to_scan");
+  ASSERT_EQ(pages.Set("10000"), 0);
+  ASSERT_EQ(run.Set("1"), 0);
   EXPECT_TRUE(WaitFor([&] {
     const std::vector<uint64_t> words = Pagemap(puppet_.pid(), At(0), 64);
     return (words[3] & kPagemapPlace) == (words[60] & kPagemapPlace);
   }));
   ExpectCommand(3, "anonymous, merged by KSM");
-  EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "2"), 0);
-  EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/pages_to_scan", pages), 0);
-  EXPECT_EQ(WriteFile("/sys/kernel/mm/ksm/run", "0"), 0);
+  EXPECT_EQ(run.Set("2"), 0);  // unmerges all
+  EXPECT_EQ(run.PutBack(), 0);
   ASSERT_EQ(puppet_.Syscall(SYS_madvise, {At(0), 64 * kPage, MADV_UNMERGEABLE}).value, 0);
   Check("unmergeable");
   ExpectCommand(3, "1 VMAs may map it, 1 do; that is all of them");

@@ -354,8 +354,7 @@ INSTANTIATE_TEST_SUITE_P(Scale, NotAtRest, testing::Values(200, 20'000));
 // --- memory
 
 TEST_F(Scale, MemoryCap_ReachedByManyVmas_RefusedAndAfterReleaseNot) {
-  const std::string parameter = "/sys/module/svma/parameters/memory_cap_mb";
-  const std::string before = ReadFile(parameter);
+  Setting cap("/sys/module/svma/parameters/memory_cap_mb");
   Puppet small, large;
   const uint64_t many = DebugKernel() ? 5'000 : 20'000;
   ASSERT_EQ(large.Run(MapMany, {many}).value, static_cast<int64_t>(many));
@@ -363,12 +362,12 @@ TEST_F(Scale, MemoryCap_ReachedByManyVmas_RefusedAndAfterReleaseNot) {
   ASSERT_EQ(device.Track(small.pid(), 0), 0);
   const uint64_t used = device.Stats(0).memory;
   // Room for some, and not for so many VMAs.
-  ASSERT_EQ(WriteFile(parameter, std::to_string((used >> 20) + (many >> 12))), 0);
+  ASSERT_EQ(cap.Set(std::to_string((used >> 20) + (many >> 12))), 0);
   EXPECT_EQ(device.Track(large.pid(), 0), ENOSPC);
   EXPECT_EQ(device.Track(large.pid(), 0), ENOSPC);
   EXPECT_LE(device.Stats(0).memory, device.Stats(0).memory_cap);
   EXPECT_TRUE(MmOf(device, small.pid(), 0).health == SVMA_CLEAN);
-  ASSERT_EQ(WriteFile(parameter, before), 0);
+  ASSERT_EQ(cap.PutBack(), 0);
   uint64_t id = 0;
   EXPECT_EQ(device.Track(large.pid(), 0, &id), 0);
   EXPECT_TRUE(Clean(device, id));

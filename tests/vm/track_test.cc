@@ -372,23 +372,18 @@ TEST_F(Track, List_MineOnly_LeavesOthersOut) {
 
 class MemoryCap : public Tracee {
  protected:
-  void TearDown() override {
-    EXPECT_EQ(WriteFile(kParameter, before_), 0);
-    Tracee::TearDown();
-  }
-  const std::string kParameter = "/sys/module/svma/parameters/memory_cap_mb";
-  const std::string before_ = ReadFile(kParameter);
+  Setting cap_{"/sys/module/svma/parameters/memory_cap_mb"};
 };
 
 TEST_F(MemoryCap, Reached_TrackEnospcAndTrackedStaysClean) {
-  ASSERT_EQ(WriteFile(kParameter, "1"), 0);
+  ASSERT_EQ(cap_.Set("1"), 0);
   Puppet other;
   EXPECT_EQ(device_.Track(other.pid(), 0), ENOSPC);
   EXPECT_EQ(device_.Stats(0).memory_cap, 1u << 20);
   for (uint64_t i = 0; i < 100; i++) Map(2 * i, 1, i % 2 ? PROT_READ : PROT_READ | PROT_WRITE);
   for (uint64_t i = 0; i < 100; i += 3) Unmap(2 * i, 1);
   EXPECT_EQ(device_.Stats(0).pool_empty, 0u);
-  ASSERT_EQ(WriteFile(kParameter, before_), 0);
+  ASSERT_EQ(cap_.PutBack(), 0);
   EXPECT_EQ(device_.Track(other.pid(), 0), 0);
 }
 
