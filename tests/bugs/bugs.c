@@ -41,6 +41,8 @@ enum {
 	BRK_GROWS_FILE,
 	SOFT_DIRTY_LOST,
 	MAPLE_DUPLICATE,
+	PAGE_LEFT_MAPPED,
+	PMD_OWNED_TWICE,
 	NR_BUGS,
 };
 
@@ -642,6 +644,99 @@ static bool remove_duplicate(struct pt_regs *regs)
 	return false;
 }
 
+/* --- page tables ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * svma looks at tables where there is no VMA on v7.3 only (kmod/shim/live_pgtable.c).
+ *
+ * The entry for @address in its table of @level, 1 for the lowest; NULL where there is no such table. The one process
+ * that has these tables does nothing else meanwhile, and of the pages in question nothing else knows.
+ */
+static u64 *entry_of(struct mm_struct *mm, unsigned long address, unsigned int level)
+{
+	u64 *table = (u64 *)mm->pgd, *entry;
+	unsigned int at = pgtable_l5_enabled() ? 5 : 4;
+
+	for (;; at--) {
+		entry = table + (address >> (PAGE_SHIFT + 9 * (at - 1))) % PTRS_PER_PTE;
+		if (at == level)
+			return entry;
+		if (!(*entry & _PAGE_PRESENT) || *entry & _PAGE_PSE)
+			return NULL;
+		table = __va(*entry & PTE_PFN_MASK);
+	}
+}
+
+static void remember_entry(struct mm_struct *mm, unsigned long address, unsigned int level)
+{
+	const u64 *entry = in_arena(address) ? entry_of(mm, address, level) : NULL;
+
+	was.address = address;
+	was.value = entry ? *entry : 0;
+}
+
+static void entry_again(struct mm_struct *mm, unsigned int level)
+{
+	u64 *entry = was.value ? entry_of(mm, was.address, level) : NULL;
+
+	if (entry && !*entry) {
+		WRITE_ONCE(*entry, was.value);
+		was.pages = 1;
+	}
+}
+
+static void clear_entry(struct mm_struct *mm, unsigned int level)
+{
+	u64 *entry = was.pages ? entry_of(mm, was.address, level) : NULL;
+
+	if (entry)
+		WRITE_ONCE(*entry, 0);
+}
+
+/*
+ * CVE-2018-18281: a page could still be reached, through the TLB, where mremap() had taken it away. Fixed by
+ * eb66ae030829 (v4.19). Here through the table, where munmap() had: the first page's entry is as it was.
+ */
+static void unmap_page(struct pt_regs *regs)
+{
+	const struct svma_args args = svma_args_munmap(regs);
+
+	remember_entry(args.mm, args.start, 1);
+}
+
+static void page_again(struct pt_regs *regs)
+{
+	entry_again(current->mm, 1);
+}
+
+static void page_repair(struct mm_struct *mm)
+{
+	clear_entry(mm, 1);
+}
+
+/*
+ * CVE-2024-50066: mremap() could move a PMD entry that was no longer what it had looked at. Fixed by 6fa1066fc5d0
+ * (v6.12). Here the entry is at both addresses afterwards, so that two own one table.
+ */
+static void move_pmd(struct pt_regs *regs)
+{
+	const struct svma_remap remap = svma_args_move(regs);
+
+	remember_entry(current->mm, remap.addr, 2);
+	if (was.value & _PAGE_PSE)
+		was.value = 0;
+}
+
+static void pmd_again(struct pt_regs *regs)
+{
+	entry_again(current->mm, 2);
+}
+
+static void pmd_repair(struct mm_struct *mm)
+{
+	clear_entry(mm, 2);
+}
+
 /* --- the tables ---------------------------------------------------------------------------------------------------- */
 
 const struct bug bugs[] = {
@@ -670,6 +765,8 @@ const struct bug bugs[] = {
 	[BRK_GROWS_FILE] = { "brk_grows_file" },
 	[SOFT_DIRTY_LOST] = { "soft_dirty_lost" },
 	[MAPLE_DUPLICATE] = { "maple_duplicate" },
+	[PAGE_LEFT_MAPPED] = { "page_left_mapped", page_repair },
+	[PMD_OWNED_TWICE] = { "pmd_owned_twice", pmd_repair },
 };
 
 const unsigned int nr_bugs = ARRAY_SIZE(bugs);
@@ -723,6 +820,8 @@ struct hook hooks[] = {
 	{ AT(SOFT_DIRTY_LOST, NULL, NULL, NULL, "mprotect_fixup"), AROUND(soft_dirty_mprotect, soft_dirty_lost) },
 	{ AT(MAPLE_DUPLICATE, NULL, "mmap_region", "mmap_region", "mmap_region"), AROUND(NULL, duplicate_next) },
 	{ AT(MAPLE_DUPLICATE, NULL, "up_write", "up_write", "up_write"), SKIP(remove_duplicate) },
+	{ AT(PAGE_LEFT_MAPPED, NULL, NULL, NULL, "do_vmi_align_munmap"), AROUND(unmap_page, page_again) },
+	{ AT(PMD_OWNED_TWICE, NULL, NULL, NULL, "move_vma"), AROUND(move_pmd, pmd_again) },
 };
 
 const unsigned int nr_hooks = ARRAY_SIZE(hooks);

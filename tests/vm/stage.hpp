@@ -104,6 +104,9 @@ class Stage {
         {});
   }
 
+  // So that another may track it.
+  void LetGo() { EXPECT_EQ(device_.Untrack(puppet_.pid()), 0); }
+
   int pid() const { return puppet_.pid(); }
   std::vector<svma_divergence> Reports() const { return device_.Divergences(); }
   svma_stats Stats() const { return device_.Stats(0); }
