@@ -9,8 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
+#include <memory>
 
 #include "tracee.hpp"
 
@@ -95,7 +97,27 @@ int FailEach(const std::function<int()>& action, const std::function<void(int er
   return kMost;
 }
 
+// Holds what others have left in the pool of VMAs beyond what is kept ready in any case.
+class SpareVmas {
+ public:
+  explicit SpareVmas(Device& device) {
+    const uint64_t ready = std::stoull(ReadFile("/sys/module/svma/parameters/pool_vmas"));
+    for (uint64_t free; (free = Stat("pool_free")) > ready;) {
+      holders_.push_back(std::make_unique<Puppet>());
+      // A debug kernel is slow with many VMAs in one process.
+      const uint64_t stripes = std::min<uint64_t>(free - ready, 2000);
+      EXPECT_EQ(holders_.back()->Run(MapStripes, {0, stripes}).value, 0);
+      EXPECT_EQ(device.Track(holders_.back()->pid(), 0), 0);
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<Puppet>> holders_;
+};
+
 TEST_P(Failslab, Attach_EachAllocationFails_RefusedThenEqual) {
+  Device others;
+  const SpareVmas spare(others);
   Puppet puppet;
   Device device;
   const uint64_t refused = Stat("pool_refused");
