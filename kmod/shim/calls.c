@@ -66,7 +66,7 @@ struct svma_call_entry *svma_call_begin(struct mm_struct *mm, const struct svma_
 	entry->applied = false;
 	entry->policy_seen = false;
 	entry->call = *call;
-	raw_spin_lock(&bucket->lock);
+	svma_raw_lock(&bucket->lock);
 	hlist_add_head(&entry->node, &bucket->calls);
 	raw_spin_unlock(&bucket->lock);
 	return entry;
@@ -76,7 +76,7 @@ void svma_call_finish(struct svma_call_entry *entry)
 {
 	struct call_bucket *bucket = bucket_of(current);
 
-	raw_spin_lock(&bucket->lock);
+	svma_raw_lock(&bucket->lock);
 	hlist_del(&entry->node);
 	raw_spin_unlock(&bucket->lock);
 	svma_pool_free(&svma_call_pool, entry);
@@ -89,7 +89,7 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm)
 
 	if (hlist_empty(&bucket->calls))
 		return NULL;
-	raw_spin_lock(&bucket->lock);
+	svma_raw_lock(&bucket->lock);
 	hlist_for_each_entry(entry, &bucket->calls, node) {
 		if (entry->task == current && (entry->mm == mm || !entry->mm))
 			break;

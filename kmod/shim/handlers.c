@@ -55,7 +55,7 @@ static void begin_handling(struct svma_tracked *t)
 {
 	const u64 now = rdtsc();
 
-	spin_lock(&t->lock);
+	svma_lock(&t->lock);
 	t->handled_since = now;
 }
 
@@ -381,8 +381,8 @@ static void copy_forked_layout(struct svma_tracked *child)
 	/* lock order: parent, child; nobody else can hold the lock of a child that is being made for long */
 	if (!spin_trylock(&parent->lock)) {
 		spin_unlock(&child->lock);
-		spin_lock(&parent->lock);
-		spin_lock_nested(&child->lock, SINGLE_DEPTH_NESTING);
+		svma_lock(&parent->lock);
+		spin_lock_nested(&child->lock, svma_nesting() + SINGLE_DEPTH_NESTING);
 	}
 	if (!in_step(parent) || svma_core_fork(child->shadow, parent->shadow)) {
 		svma_suspect(child);
@@ -1452,7 +1452,7 @@ static int on_mm_init_done(struct kretprobe_instance *ri, struct pt_regs *regs)
 		goto out;
 	child = born(child_mm, parent->session);
 	if (!child) {
-		spin_lock(&parent->lock);
+		svma_lock(&parent->lock);
 		parent->counts.missed++;
 		svma_core_rmap_abroad(parent->shadow);
 		spin_unlock(&parent->lock);
@@ -1543,7 +1543,7 @@ static void track_exec(struct mm_struct *mm)
 		return;
 	t = born(mm, session);
 	if (!t) {
-		spin_lock(&session->lock);
+		svma_lock(&session->lock);
 		session->missed++;
 		spin_unlock(&session->lock);
 		return;

@@ -46,7 +46,7 @@ static DEFINE_SPINLOCK(rmap_lock);
 
 void svma_os_rmap_lock(void)
 {
-	spin_lock(&rmap_lock);
+	svma_lock(&rmap_lock);
 }
 
 void svma_os_rmap_unlock(void)

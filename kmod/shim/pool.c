@@ -83,7 +83,7 @@ void *svma_pool_alloc(struct svma_pool *pool)
 	bool low;
 	void *object;
 
-	raw_spin_lock_irqsave(&pool->lock, flags);
+	raw_spin_lock_irqsave_nested(&pool->lock, flags, svma_nesting());
 	object = pool->free;
 	if (object) {
 		pool->free = *(void **)object;
@@ -105,7 +105,7 @@ void svma_pool_free(struct svma_pool *pool, void *object)
 	unsigned long flags;
 
 	poison(pool, object);
-	raw_spin_lock_irqsave(&pool->lock, flags);
+	raw_spin_lock_irqsave_nested(&pool->lock, flags, svma_nesting());
 	*(void **)object = pool->free;
 	pool->free = object;
 	svma_add_once(pool->nr_free, 1);

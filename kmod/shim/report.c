@@ -243,7 +243,7 @@ void svma_account_answers(struct svma_tracked *t, const struct svma_op *op, cons
 		return;
 	t->seq++; /* what differed was adopted */
 	svma_journal_blame(t);
-	spin_lock(&session->lock);
+	svma_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
 		keep_report(t, op, &verdict->mismatch[i], verdict);
 	keep_structure(t, verdict);
@@ -274,7 +274,7 @@ void svma_account(struct svma_tracked *t, const struct svma_op *op, const struct
 		svma_journal_note(t, op, verdict);
 	else if (verdict->unmodelled)
 		svma_journal_note(t, &other, verdict);
-	spin_lock(&session->lock);
+	svma_lock(&session->lock);
 	for (i = 0; i < verdict->mismatches; i++)
 		keep_report(t, op, &verdict->mismatch[i], verdict);
 	keep_structure(t, verdict);

@@ -16,7 +16,7 @@
  *   rmap_lock                  spinlock, os_services.c: reverse mapping, which all shadows share; any context
  *   pool->lock                 raw spinlock; any context
  * Probe handlers run with preemption off, some with interrupts off; no interrupt handler takes any of
- * these locks.
+ * these locks. What handlers run takes them by svma_lock().
  */
 #ifndef SVMA_SHIM_H
 #define SVMA_SHIM_H
@@ -29,6 +29,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/pid.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
@@ -44,6 +45,21 @@
 
 /* To a count that is changed under a lock and read without, by whoever wants to know roughly. */
 #define svma_add_once(count, n) WRITE_ONCE(count, (count) + (n))
+
+/*
+ * A handler that a breakpoint calls, which has not become a jump yet or never does, runs in an exception that counts
+ * as NMI (exc_int3(), arch/x86/kernel/traps.c). lockdep then objects to each lock that is held elsewhere, too, since an
+ * NMI may have interrupted its holder. This one has not: no probed function is called with one of our locks held, nor
+ * by an interrupt handler or a real NMI. So there each lock is a class of its own, as those of kretprobes were
+ * (kretprobe_table_lock(), kernel/kprobes.c, v5.10).
+ */
+static inline int svma_nesting(void)
+{
+	return in_nmi() ? 2 : 0; /* 0 and SINGLE_DEPTH_NESTING are in use */
+}
+
+#define svma_lock(lock) spin_lock_nested(lock, svma_nesting())
+#define svma_raw_lock(lock) raw_spin_lock_nested(lock, svma_nesting())
 
 /* --- pool.c: memory that probe handlers can take ------------------------------------------------- */
 

@@ -129,7 +129,7 @@ struct svma_tracked *svma_tracked_alloc(struct mm_struct *mm, struct svma_sessio
 void svma_tracked_discard(struct svma_tracked *t)
 {
 	/* mmdrop() may free the mm, which a handler must not do: the worker buries it like any other. */
-	spin_lock(&svma_table_lock);
+	svma_lock(&svma_table_lock);
 	t->health = SVMA_GONE;
 	list_add_tail(&t->node, &dead);
 	spin_unlock(&svma_table_lock);
@@ -140,7 +140,7 @@ int svma_tracked_publish(struct svma_tracked *t)
 {
 	int err = 0;
 
-	spin_lock(&svma_table_lock);
+	svma_lock(&svma_table_lock);
 	rcu_read_lock();
 	if (svma_find_rcu(t->mm)) {
 		err = -EBUSY;
@@ -156,7 +156,7 @@ int svma_tracked_publish(struct svma_tracked *t)
 	if (err)
 		return err;
 
-	spin_lock(&t->session->lock);
+	svma_lock(&t->session->lock);
 	svma_add_once(t->session->tracked_ever, 1);
 	svma_add_once(t->session->events, SVMA_MAX_REPORTS); /* a change of the set wakes readers at once */
 	spin_unlock(&t->session->lock);
@@ -169,10 +169,10 @@ void svma_tracked_retire(struct svma_tracked *t, bool ended)
 	bool ours = false;
 
 	/* Before it is out of the table: what it is in the middle of must be seen as long as anybody relies on it. */
-	spin_lock(&t->lock);
+	svma_lock(&t->lock);
 	svma_core_rmap_leave(t->shadow, ended);
 	spin_unlock(&t->lock);
-	spin_lock(&svma_table_lock);
+	svma_lock(&svma_table_lock);
 	if (!hlist_unhashed(&t->hash)) {
 		hash_del_rcu(&t->hash);
 		list_del_rcu(&t->all);
@@ -184,9 +184,9 @@ void svma_tracked_retire(struct svma_tracked *t, bool ended)
 	if (!ours)
 		return;
 
-	spin_lock(&t->lock);
+	svma_lock(&t->lock);
 	t->health = SVMA_GONE;
-	spin_lock(&t->session->lock);
+	svma_lock(&t->session->lock);
 	svma_counts_add(&t->session->ended, &t->counts);
 	memset(&t->counts, 0, sizeof(t->counts));
 	svma_facts_add(t->session->ended_facts, t->facts);
