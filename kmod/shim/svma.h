@@ -14,9 +14,9 @@
  *                              in fork only, the parent's first
  *   session->lock              spinlock: sums and reports; any context
  *   rmap_lock                  spinlock, os_services.c: reverse mapping, which all shadows share; any context
- *   pool->lock                 raw spinlock; any context
+ *   pool->lock, bucket->lock   raw spinlocks, pool.c and calls.c; any context
  * Probe handlers run with preemption off, some with interrupts off; no interrupt handler takes any of
- * these locks. What handlers run takes them by svma_lock().
+ * these locks. What handlers run takes them by svma_lock() and its likes.
  */
 #ifndef SVMA_SHIM_H
 #define SVMA_SHIM_H
@@ -49,8 +49,8 @@
 /*
  * A handler that a breakpoint calls, which has not become a jump yet or never does, runs in an exception that counts
  * as NMI (exc_int3(), arch/x86/kernel/traps.c). lockdep then objects to each lock that is held elsewhere, too, since an
- * NMI may have interrupted its holder. This one has not: no probed function is called with one of our locks held, nor
- * by an interrupt handler or a real NMI. So there each lock is a class of its own, as those of kretprobes were
+ * NMI may have interrupted its holder. This one has not: no probed function is called with one of these spinlocks held,
+ * nor by an interrupt handler or a real NMI. So there each lock is a class of its own, as those of kretprobes were
  * (kretprobe_table_lock(), kernel/kprobes.c, v5.10).
  */
 static inline int svma_nesting(void)

@@ -671,6 +671,8 @@ static void remember_entry(struct mm_struct *mm, unsigned long address, unsigned
 {
 	const u64 *entry = in_arena(address) ? entry_of(mm, address, level) : NULL;
 
+	if (was.pages) /* the one to be made good */
+		return;
 	was.address = address;
 	was.value = entry ? *entry : 0;
 }
@@ -704,6 +706,7 @@ static void unmap_page(struct pt_regs *regs)
 	remember_entry(args.mm, args.start, 1);
 }
 
+/* Here the lock may have been given up; the process does nothing else, so nobody minds. */
 static void page_again(struct pt_regs *regs)
 {
 	entry_again(current->mm, 1);

@@ -421,13 +421,20 @@ TEST_P(KnownPageBug, InTheKernel_NamedWithAddressAndOperation) {
   EXPECT_EQ(CheckPages(stage, &json), 1) << ReadFile("/tmp/svma-bug.log");
   EXPECT_NE(json.find("\"address\": \"" + std::string(address) + "\""), std::string::npos) << json;
   EXPECT_NE(json.find("outside of all VMAs"), std::string::npos) << json;
-  Outcomes()[c.bug] = {operation + ": page, no VMA", !HasFailure(), false};
+  Outcome& outcome = Outcomes()[c.bug];
+  outcome.named = operation + ": page, no VMA";
+  outcome.seen = !HasFailure();
 }
 
 TEST_P(KnownPageBug, NotInTheKernel_SameCallsReportNothing) {
   const PageCase& c = GetParam();
   Stage stage;
   c.play(stage);
+  const svma_stats stats = stage.Stats();
+  EXPECT_EQ(stage.Reports().size(), 0u);
+  EXPECT_EQ(stats.counts.divergent, 0u);
+  EXPECT_EQ(stats.counts.unmodelled, 0u);
+  EXPECT_GT(stats.counts.operations, 1u);
   std::string json;
   EXPECT_EQ(CheckPages(stage, &json), 0) << ReadFile("/tmp/svma-bug.log");
   EXPECT_EQ(json.find("outside of all VMAs"), std::string::npos) << json;

@@ -109,6 +109,7 @@ class SpareVmas {
       const uint64_t stripes = std::min<uint64_t>(free - ready, 2000);
       EXPECT_EQ(holders_.back()->Run(MapStripes, {0, stripes}).value, 0);
       EXPECT_EQ(device.Track(holders_.back()->pid(), 0), 0);
+      if (testing::Test::HasFailure()) return;
     }
   }
 
@@ -245,12 +246,13 @@ void LeaveKernelStacks() {
   CPU_ZERO(&one);
   CPU_SET(sched_getcpu(), &one);
   sched_setaffinity(0, sizeof(one), &one);
-  for (int i = 0; i < 2; ++i) {
-    const pid_t pid = fork();
+  pid_t pids[2];
+  for (pid_t& pid : pids) {
+    pid = fork();
     if (pid == 0) _exit(0);
-    Reap(pid);
   }
-  usleep(10'000);  // until the last one is off the processor
+  for (const pid_t pid : pids) Reap(pid);
+  usleep(10'000 * Patience());  // until they are off the processor
 }
 
 constexpr int64_t kStarved = 1 << 16;
@@ -354,8 +356,8 @@ TEST_P(Failslab, Operations_EachAllocationFails_EqualAgain) {
       divergent += mm.counts.divergent - before;
       refused += error != 0;
     }
-    printf("%s: %d allocations, %d errors, %llu divergent\n", operation.name, failed, refused,
-           static_cast<unsigned long long>(divergent));
+    printf("%s: %d allocations failed, %d errors, %llu divergent\n", operation.name, failed,
+           refused, static_cast<unsigned long long>(divergent));
     EXPECT_GE(refused, 1) << operation.name;
     if (!forks) {
       EXPECT_LT(n, 200);

@@ -135,11 +135,13 @@ std::set<Kind> KindsOf(const std::function<bool(const std::string& symbol)>& wan
 }
 
 // Before a breakpoint becomes a jump, and where it never does, handlers run in an exception that
-// counts as NMI. On a debug kernel lockdep says which locks may not be taken like that.
+// counts as NMI. On a debug kernel lockdep says which locks may not be taken like that. So it is
+// for functions without a place for ftrace, as those of system calls; others never come that way.
 TEST_F(Probes, BreakpointsThatStay_EverythingEqual) {
   Setting jumps("/proc/sys/debug/kprobes-optimization");
   ASSERT_EQ(jumps.Set("0"), 0);
   EXPECT_EQ(ReadFile("/sys/kernel/debug/kprobes/list").find("[OPTIMIZED]"), std::string::npos);
+  const uint64_t missed = Missed();
   std::map<std::string, uint64_t> before;
   for (const svma_probe& probe : device_.Probes()) before[probe.symbol] = probe.hits;
   const auto ours = [&](const std::string& symbol) { return before.count(symbol) != 0; };
@@ -148,8 +150,8 @@ TEST_F(Probes, BreakpointsThatStay_EverythingEqual) {
   for (const svma_probe& probe : device_.Probes()) {
     if (!(probe.state & SVMA_PROBE_REQUIRED)) continue;
     EXPECT_GT(probe.hits, before[probe.symbol]) << probe.symbol;
-    EXPECT_EQ(probe.missed, 0u) << probe.symbol;
   }
+  EXPECT_EQ(Missed(), missed);
   EXPECT_EQ(device_.Stats(0).counts.divergent, 0u);
 }
 

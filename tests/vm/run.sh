@@ -22,5 +22,5 @@ tests=$(sed -n 's/.*<testsuites tests="\([0-9]*\)".*/\1/p' $results/guest.xml 2>
 [ "${tests:-0}" -gt 0 ] || { echo 'guest-tests: no test was executed' >&2; status=1; }
 rmmod svma || { echo 'guest-tests: the module does not unload' >&2; exit 1; }
 bash "$here/leaks.sh" || status=1
-bash "$here/watched.sh" 1 || status=1
+bash "$here/watched.sh" 1 || status=1 # that it watches the module at all
 exit $status

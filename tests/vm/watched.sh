@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # In the guest: watched.sh AT_LEAST. How many addresses KCSAN has watched while others went on, which only the module's accesses
-# make it do. Prints that and fails when there were too few to find a race; says and does nothing where the kernel has no KCSAN.
+# make it do. Prints that and fails when there were fewer; says and does nothing where the kernel has no KCSAN.
 set -u
 kcsan=/sys/kernel/debug/kcsan
 
