@@ -89,11 +89,13 @@ struct svma_version {
 /*
  * SVMA_IOC_TRACK - track a process until the descriptor is closed, it is untracked or it ends.
  *
- * A running process is attached: its layout is taken over under mmap_lock held for reading, taken only
- * by trylock. From its next exec on the process is followed from an empty address space.
+ * A running process is attached: its layout is taken over in parts, each under mmap_lock held for writing for 0.2 ms,
+ * or for the module's parameter hold_us if the layout changes too often, and taken only by trylock. From its next
+ * exec on the process is followed from an empty address space.
  *
  * -ESRCH no such process; -EINVAL a kernel thread (it has no address space); -EBUSY already tracked;
- * -ENOSPC the memory cap is reached; -EAGAIN the live side was never free to be read; -ENOMEM.
+ * -ENOSPC the memory cap is reached; -EAGAIN the live side was never free to be read, or changed each
+ * time while it was; -ENOMEM.
  */
 struct svma_track {
 	__u32 size;
@@ -593,7 +595,7 @@ struct svma_tree_shape {
 
 /*
  * SVMA_IOC_SHAPE - the shadow's tree and the kernel's own, at one moment. -EBUSY when the process never let go of its
- * mmap_lock, -ESRCH when it has ended.
+ * mmap_lock, -EAGAIN when its layout changed each time meanwhile, -ESRCH when it has ended.
  */
 struct svma_shape {
 	__u32 size;

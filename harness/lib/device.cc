@@ -52,7 +52,8 @@ Fd open_device() {
         pid);
   if (error == EAGAIN)
     throw Error(
-        "process {}: its mmap_lock was never free, so its layout could not be read; try again",
+        "process {}: its mmap_lock was never free, or its layout changed each time while it was "
+        "read; try again, or raise the module's parameter hold_us",
         pid);
   if (!why.empty()) throw Error("process {}: {}", pid, why);
   if (error == ESRCH) throw Error("process {}: it ended before it could be tracked", pid);
@@ -349,7 +350,8 @@ svma_shape Device::shape(uint64_t mm_id, uint64_t length) {
   auto question = sized<svma_shape>();
   question.mm_id = mm_id;
   question.length = length;
-  call_or_throw(SVMA_IOC_SHAPE, &question, "shape of the tree");
+  if (!call_or_throw(SVMA_IOC_SHAPE, &question, "shape of the tree", EAGAIN))
+    throw Error("the layout changed each time while its trees were looked at; try again");
   return question;
 }
 

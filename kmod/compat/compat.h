@@ -82,7 +82,7 @@ bool svma_has_live_tree(void);
 /**
  * svma_live_tree_shape - how deep the kernel's own tree of VMAs is
  *
- * Context: mmap_lock held at least for reading. May sleep.
+ * Context: mmap_lock held at least for reading. Does not sleep.
  */
 void svma_live_tree_shape(struct mm_struct *mm, struct svma_tree_shape *out);
 

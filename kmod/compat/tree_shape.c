@@ -9,7 +9,7 @@
 
 #include <linux/sched.h>
 
-/* More than that is not looked at, so that the mmap_lock is held for some milliseconds at most. */
+/* More than that is not looked at: while it is, the mmap_lock is held. */
 #define MAX_STEPS 65536u
 
 /* v6.1 (d4af56c5c7c6) put the VMAs into a maple tree. */
@@ -114,7 +114,6 @@ static void walk(const void *root, struct svma_tree_shape *out)
 		out->truncated = !enter(slot_of(step), max_of_slot(step), &steps[level + 1], &out->level[level + 1]);
 		level++;
 		out->levels = max(out->levels, level + 1);
-		cond_resched();
 	}
 }
 
@@ -139,24 +138,37 @@ void svma_live_tree_shape(struct mm_struct *mm, struct svma_tree_shape *out)
 
 void svma_live_tree_shape(struct mm_struct *mm, struct svma_tree_shape *out)
 {
-	const struct vm_area_struct *vma;
+	const struct rb_node *node = mm->mm_rb.rb_node, *from = NULL;
+	u32 depth = 1;
 
 	memset(out, 0, sizeof(*out));
 	out->kind = SVMA_TREE_RED_BLACK;
-	for (vma = mm->mmap; vma; vma = vma->vm_next) {
-		const struct rb_node *at;
-		u32 depth = 0;
+	/* Down to the left, down to the right, up: each link is gone along twice. */
+	while (node) {
+		const bool arrives = from == rb_parent(node);
 
-		if (out->vmas == MAX_STEPS) {
-			out->truncated = 1;
-			break;
+		if (arrives) {
+			if (out->vmas == MAX_STEPS) {
+				out->truncated = 1;
+				break;
+			}
+			out->vmas++;
+			out->visited += depth;
+			out->height = max(out->height, depth);
 		}
-		for (at = &vma->vm_rb; at; at = rb_parent(at))
+		if (arrives && node->rb_left) {
+			from = node;
+			node = node->rb_left;
 			depth++;
-		out->vmas++;
-		out->visited += depth;
-		out->height = max(out->height, depth);
-		cond_resched();
+		} else if (node->rb_right && from != node->rb_right) {
+			from = node;
+			node = node->rb_right;
+			depth++;
+		} else {
+			from = node;
+			node = rb_parent(node);
+			depth--;
+		}
 	}
 	out->bytes = (u64)out->vmas * SVMA_RB_BYTES;
 }

@@ -375,34 +375,6 @@ static int do_structure(struct svma_session *session, struct svma_structure *arg
 	return 0;
 }
 
-/* VMAs looked at under the lock of a shadow in one go. */
-#define SVMA_CHUNK_SHAPE 1024u
-
-/* With the mmap_lock nothing changes the shadow's tree between two pieces but a resync, which is a new tree. */
-static int shadow_shape(struct svma_tracked *t, struct svma_tree_shape *out)
-{
-	struct svma_core_shape shape = {};
-	u64 resyncs, from = 0;
-	int more = 1;
-
-	spin_lock(&t->lock);
-	resyncs = t->counts.resyncs;
-	while (more && t->health != SVMA_GONE && t->counts.resyncs == resyncs) {
-		more = svma_core_tree_shape(t->shadow, &from, SVMA_CHUNK_SHAPE, &shape);
-		spin_unlock(&t->lock);
-		cond_resched();
-		spin_lock(&t->lock);
-	}
-	spin_unlock(&t->lock);
-	memset(out, 0, sizeof(*out));
-	out->kind = SVMA_TREE_RED_BLACK;
-	out->height = shape.height;
-	out->vmas = shape.vmas;
-	out->visited = shape.visited;
-	out->bytes = (u64)shape.vmas * SVMA_RB_BYTES;
-	return more ? -EBUSY : 0;
-}
-
 /* A search as a plain mmap() makes it first, see svma_live_limits(). */
 static void shape_search(struct svma_tracked *t, struct svma_shape *arg)
 {
@@ -423,40 +395,85 @@ static void shape_search(struct svma_tracked *t, struct svma_shape *arg)
 	arg->found = found;
 }
 
-static int shape_locked(struct svma_tracked *t, struct svma_shape *arg)
-{
-	int err;
+/* VMAs of a shadow looked at under its lock in one go. */
+#define SVMA_CHUNK_SHAPE 1024u
 
+/* Nanoseconds after which the mmap_lock is given up, when both trees are not yet looked at. */
+#define SVMA_HOLD_SHAPE (800 * NSEC_PER_USEC)
+
+/* Moments at which both trees are looked at, until nothing has changed meanwhile. */
+#define SVMA_SHAPE_TRIES 100
+
+static void put_shape(const struct svma_core_shape *shape, struct svma_tree_shape *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->kind = SVMA_TREE_RED_BLACK;
+	out->height = shape->height;
+	out->vmas = shape->vmas;
+	out->visited = shape->visited;
+	out->bytes = (u64)shape->vmas * SVMA_RB_BYTES;
+}
+
+/*
+ * As long as the mmap_lock is held, nothing changes the shadow's tree; of a large one the rest is looked at without
+ * it. -EAGAIN when the shadow was another one in the end.
+ */
+static int shape_once(struct svma_tracked *t, struct svma_shape *arg)
+{
+	struct svma_core_shape shape = {};
+	u64 since, from = 0;
+	bool locked = true;
+	int more, err;
+
+	err = svma_live_read_lock(t->mm, &since);
+	if (err)
+		return err;
 	spin_lock(&t->lock);
 	arg->seq = t->seq;
 	arg->health = reported_health(t);
 	spin_unlock(&t->lock);
 	arg->map_count = t->mm->map_count;
+	svma_live_tree_shape(t->mm, &arg->live);
+	do {
+		if (locked && ktime_get_ns() - since > SVMA_HOLD_SHAPE) {
+			svma_live_read_unlock(t->mm, since);
+			locked = false;
+		}
+		spin_lock(&t->lock);
+		more = svma_core_tree_shape(t->shadow, &from, SVMA_CHUNK_SHAPE, &shape);
+		spin_unlock(&t->lock);
+		if (!locked)
+			cond_resched();
+	} while (more);
+	put_shape(&shape, &arg->shadow);
 	arg->found = 0;
 	arg->search_visited = 0;
-	svma_live_tree_shape(t->mm, &arg->live);
-	err = shadow_shape(t, &arg->shadow);
-	if (!err && arg->length)
+	if (arg->length)
 		shape_search(t, arg);
+	if (locked) {
+		svma_live_read_unlock(t->mm, since);
+		return 0;
+	}
+	spin_lock(&t->lock);
+	if (t->seq != arg->seq || t->op_open)
+		err = -EAGAIN;
+	spin_unlock(&t->lock);
 	return err;
 }
 
 static int do_shape(struct svma_session *session, struct svma_shape *arg)
 {
+	unsigned int tries = SVMA_SHAPE_TRIES;
 	struct svma_tracked *t;
 	int err = -ESRCH;
-	u64 since;
 
 	t = get_by(arg->mm_id, arg->pid);
 	if (!t)
 		return -ENOENT;
 	arg->mm_id = t->id;
 	if (mmget_not_zero(t->mm)) {
-		err = svma_live_read_lock(t->mm, &since);
-		if (!err) {
-			err = shape_locked(t, arg);
-			svma_live_read_unlock(t->mm, since);
-		}
+		while ((err = shape_once(t, arg)) == -EAGAIN && --tries && !signal_pending(current))
+			usleep_range(100, 1000);
 		mmput(t->mm);
 	}
 	svma_tracked_put(t);

@@ -417,7 +417,7 @@ static int stats_show(struct seq_file *m, void *unused)
 {
 	struct svma_counts all, sum;
 	struct svma_session *s;
-	u64 restarted, whole;
+	u64 restarted, given_up;
 
 	mutex_lock(&svma_admin);
 	all = svma_ended_counts;
@@ -426,7 +426,7 @@ static int stats_show(struct seq_file *m, void *unused)
 		svma_counts_add(&all, &sum);
 	}
 	restarted = svma_loads_restarted;
-	whole = svma_whole_loads;
+	given_up = svma_loads_given_up;
 	mutex_unlock(&svma_admin);
 	seq_printf(m, "tracked %d\ntracked_ever %llu\nmemory %lu\nmemory_cap %lu\n",
 		   atomic_read(&svma_nr_tracked), READ_ONCE(svma_tracked_ever), svma_memory_used(), svma_memory_cap());
@@ -437,7 +437,7 @@ static int stats_show(struct seq_file *m, void *unused)
 		   svma_pool_used(&svma_anon_vma_pool), svma_anon_vma_pool.size, svma_pool_used(&svma_avc_pool),
 		   svma_avc_pool.size, svma_pool_used(&svma_file_rmap_pool), svma_file_rmap_pool.size);
 	show_counts(m, &all);
-	seq_printf(m, "loads_restarted %llu\nwhole_loads %llu\n", restarted, whole);
+	seq_printf(m, "loads_restarted %llu\nloads_given_up %llu\n", restarted, given_up);
 	svma_durations_show(m, "mmap_lock_held", &svma_mmap_lock_held);
 	svma_durations_show(m, "handled", &svma_handled);
 	return 0;

@@ -20,12 +20,16 @@ int svma_live_read_lock(struct mm_struct *mm, u64 *since)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
 
+	/* As for a load: whoever waits for the lock should not wait for other programs as well. */
+	preempt_disable();
 	while (!mmap_read_trylock(mm)) {
+		preempt_enable();
 		if (time_after(jiffies, end))
 			return -EBUSY;
 		if (signal_pending(current))
 			return -EINTR;
 		usleep_range(100, 1000);
+		preempt_disable();
 	}
 	*since = ktime_get_ns();
 	return 0;
@@ -37,6 +41,7 @@ void svma_live_read_unlock(struct mm_struct *mm, u64 since)
 
 	mmap_read_unlock(mm);
 	svma_duration_add(&svma_mmap_lock_held, held);
+	preempt_enable();
 }
 
 void svma_live_file(struct file *file, struct svma_live_vma *out)

@@ -339,8 +339,6 @@ static u64 one_part(struct job *job)
 {
 	u64 begin = ktime_get_ns();
 
-	/* Whoever waits for the lock should not wait for other programs as well. */
-	preempt_disable();
 	if (job->sums)
 		look_again(job);
 	/* What was open may have been closed, and have filled the last record. */
@@ -354,7 +352,6 @@ static u64 one_part(struct job *job)
 		if (ktime_get_ns() - begin >= SVMA_HOLD_NS)
 			break;
 	}
-	preempt_enable();
 	return ktime_get_ns() - begin;
 }
 

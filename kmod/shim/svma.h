@@ -466,7 +466,7 @@ struct svma_loading {
 
 extern struct svma_loading svma_loading;
 extern u64 svma_loads_restarted; /* since the mm changed between two parts; svma_admin */
-extern u64 svma_whole_loads; /* in one go, since it always did; svma_admin */
+extern u64 svma_loads_given_up; /* since it always did; svma_admin */
 
 /* The current task changes @mm, whether or not that is tracked. Any context. */
 static inline void svma_note_change(const struct mm_struct *mm)
@@ -501,7 +501,7 @@ int svma_resync(struct svma_tracked *t);
 
 /*
  * Take mmap_lock for reading, for as long as SVMA_LOCK_PATIENCE by trylock alone: the target is never made to wait.
- * -EBUSY, -EINTR. Process context.
+ * -EBUSY, -EINTR. Process context; what holds it does not sleep, nor is anything else run.
  */
 int svma_live_read_lock(struct mm_struct *mm, u64 *since);
 void svma_live_read_unlock(struct mm_struct *mm, u64 since);

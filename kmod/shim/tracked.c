@@ -5,6 +5,7 @@
 #include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/ktime.h>
+#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
@@ -222,8 +223,12 @@ static u64 layout_locked_since; /* svma_admin: one layout is loaded at a time */
 
 static bool lock_layout(struct mm_struct *mm)
 {
-	if (!svma_layout_trylock(mm))
+	/* Whoever waits for the lock should not wait for other programs as well. */
+	preempt_disable();
+	if (!svma_layout_trylock(mm)) {
+		preempt_enable();
 		return false;
+	}
 	layout_locked_since = ktime_get_ns();
 	return true;
 }
@@ -234,16 +239,21 @@ static void unlock_layout(struct mm_struct *mm)
 
 	svma_layout_unlock(mm);
 	svma_duration_add(&svma_mmap_lock_held, held);
+	preempt_enable();
 }
 
 /* So many VMAs and links between two looks at the clock. */
 #define SVMA_LOAD_STEP 16
-/* So often a load in parts begins anew. */
+/* So often a load begins anew with parts of SVMA_HOLD_NS, and as often with parts of hold_us. */
 #define SVMA_LOAD_TRIES 8
+
+static unsigned int hold_us = 800;
+module_param(hold_us, uint, 0644);
+MODULE_PARM_DESC(hold_us, "Microseconds for which the mmap_lock of a process is held at most in one go");
 
 struct svma_loading svma_loading;
 u64 svma_loads_restarted;
-u64 svma_whole_loads;
+u64 svma_loads_given_up;
 
 /* What must be the same at all parts of a load. */
 struct moment {
@@ -280,17 +290,22 @@ static bool wait_for_layout(struct mm_struct *mm)
 	return true;
 }
 
+/* Nanoseconds for which the next part of a load may hold the lock, but for its last step. */
+static u64 hold_of_load(unsigned int stale)
+{
+	if (stale < SVMA_LOAD_TRIES)
+		return SVMA_HOLD_NS;
+	return clamp_t(u64, READ_ONCE(hold_us) * NSEC_PER_USEC, SVMA_HOLD_NS, NSEC_PER_SEC);
+}
+
 /* Returns 1 when there is more to load. The lock is held. */
-static int load_part(struct mm_struct *mm, struct svma_shadow *shadow, struct svma_load *progress)
+static int load_part(struct mm_struct *mm, struct svma_shadow *shadow, struct svma_load *progress, u64 hold)
 {
 	int err;
 
-	/* Whoever waits for the lock should not wait for other programs as well. */
-	preempt_disable();
 	do {
 		err = svma_core_load_part(shadow, mm, progress, SVMA_LOAD_STEP);
-	} while (!err && progress->stage != SVMA_LOAD_DONE && ktime_get_ns() - layout_locked_since < SVMA_HOLD_NS);
-	preempt_enable();
+	} while (!err && progress->stage != SVMA_LOAD_DONE && ktime_get_ns() - layout_locked_since < hold);
 	return err ? err : progress->stage != SVMA_LOAD_DONE;
 }
 
@@ -302,7 +317,7 @@ static int load_part(struct mm_struct *mm, struct svma_shadow *shadow, struct sv
  *
  * -EAGAIN: the lock was not to be had; -ESTALE or -ENOENT: something changed, or may have; -ENOMEM.
  */
-static int load_parts(struct mm_struct *mm, struct svma_shadow *shadow)
+static int load_parts(struct mm_struct *mm, struct svma_shadow *shadow, u64 hold)
 {
 	struct svma_load progress = {};
 	struct moment first;
@@ -312,7 +327,7 @@ static int load_parts(struct mm_struct *mm, struct svma_shadow *shadow)
 	if (!lock_layout(mm))
 		return -EAGAIN;
 	first = this_moment();
-	while ((err = load_part(mm, shadow, &progress)) > 0) {
+	while ((err = load_part(mm, shadow, &progress, hold)) > 0) {
 		at_once = false;
 		unlock_layout(mm);
 		/* Who spins for the lock would lose against us, who are already running. */
@@ -328,20 +343,6 @@ static int load_parts(struct mm_struct *mm, struct svma_shadow *shadow)
 		err = -ESTALE;
 	if (err)
 		unlock_layout(mm);
-	return err;
-}
-
-static int load_whole(struct mm_struct *mm, struct svma_shadow *shadow)
-{
-	int err;
-
-	if (!lock_layout(mm))
-		return -EAGAIN;
-	err = svma_core_load(shadow, mm);
-	if (err)
-		unlock_layout(mm);
-	else
-		svma_whole_loads++;
 	return err;
 }
 
@@ -361,8 +362,10 @@ static int fill_pools(unsigned long vmas, unsigned long chained)
 
 /*
  * Fill an empty shadow from the live side. Takes mmap_lock by trylock only, with pauses: the target is never made to
- * wait for us, but for SVMA_HOLD_NS, or for the whole if it never leaves a layout alone for as long as loading takes.
- * On success the lock is held, so that no operation can begin before the caller has published the result.
+ * wait for us, but for SVMA_HOLD_NS, or for hold_us if it does not leave its layout alone for as long as loading takes
+ * then. On success the lock is held, so that no operation can begin before the caller has published the result.
+ *
+ * -EAGAIN: the lock was not to be had, or the layout changed each time; -ENOSPC, -ENOMEM.
  */
 static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 {
@@ -376,18 +379,21 @@ static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 		err = fill_pools(mm->map_count, chained);
 		if (err)
 			return err;
-		err = stale < SVMA_LOAD_TRIES ? load_parts(mm, shadow) : load_whole(mm, shadow);
+		err = load_parts(mm, shadow, hold_of_load(stale));
 		if (!err)
 			return 0;
 		svma_core_shadow_clear(shadow);
 		if (err == -ESTALE || err == -ENOENT) {
-			stale++;
 			svma_loads_restarted++;
+			if (++stale == 2 * SVMA_LOAD_TRIES) {
+				svma_loads_given_up++;
+				break;
+			}
 			end = jiffies + msecs_to_jiffies(SVMA_LOCK_PATIENCE);
 		} else if (err == -ENOMEM) { /* forks were faster than we at the pool, or chains are long */
 			chained *= 2;
 		}
-		usleep_range(100 << stale, 1000 << stale);
+		usleep_range(100 << stale % SVMA_LOAD_TRIES, 1000 << stale % SVMA_LOAD_TRIES);
 	} while (!time_after(jiffies, end));
 	return -EAGAIN;
 }

@@ -517,7 +517,7 @@ class Faithful : public test::KernelProbes {
 
   void resync() {
     svma_core_shadow_clear(shadow_->get());
-    require(svma_core_load(shadow_->get(), live()) == 0, "load failed");
+    require(test::load_whole(shadow_->get(), live()) == 0, "load failed");
     suspect_ = false;
   }
 
@@ -1039,7 +1039,7 @@ class Chaos : public test::KernelProbes {
         return ask();
       case 13:
         svma_core_shadow_clear(shadow);
-        (void)svma_core_load(shadow, live);
+        (void)test::load_whole(shadow, live);
         return;
       default:
         return change_live();

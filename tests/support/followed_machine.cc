@@ -58,7 +58,7 @@ void FollowedMachine::reload(std::size_t mm) {
   Process& process = *processes_[mm];
   svma_core_rmap_leave(process.shadow, 0);
   svma_core_shadow_clear(process.shadow);
-  err_ = svma_core_load(process.shadow, &process.kernel.live());
+  err_ = load_whole(process.shadow, &process.kernel.live());
   process.suspect = err_ != 0;
 }
 

@@ -33,6 +33,17 @@ void FakeLive::count() {
             totals.hiwater_vm};
 }
 
+int load_whole(svma_shadow* shadow, const void* mm) {
+  svma_load progress{};
+  while (progress.stage != SVMA_LOAD_DONE) {
+    if (const int err = svma_core_load_part(shadow, mm, &progress, ~svma_u32{0})) {
+      svma_core_shadow_clear(shadow);
+      return err;
+    }
+  }
+  return 0;
+}
+
 }  // namespace svma::test
 
 extern "C" int svma_os_live_find(const void* mm, svma_u64 addr, svma_live_vma* out) {

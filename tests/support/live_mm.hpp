@@ -25,4 +25,8 @@ struct FakeLive {
   void count();
 };
 
+// Takes over all of `mm` in one part into a shadow that is empty, and is so again after an error,
+// which is returned.
+int load_whole(svma_shadow* shadow, const void* mm);
+
 }  // namespace svma::test

@@ -118,8 +118,6 @@ int svma_core_choice(const char* profile, unsigned int index, svma_choice* out) 
 
 void svma_core_shadow_clear(svma_shadow* shadow) { shadow->clear(); }
 
-int svma_core_load(svma_shadow* shadow, const void* mm) { return shadow->load(mm).err(); }
-
 int svma_core_load_part(svma_shadow* shadow, const void* mm, svma_load* progress, svma_u32 budget) {
   return shadow->load_part(mm, *progress, budget).err();
 }

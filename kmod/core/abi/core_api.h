@@ -4,7 +4,7 @@
  *
  * Locking: the caller serialises every call on one shadow (the shim holds the tracked mm's lock). Where a
  * function reads the live side, the caller also holds that mm's mmap_lock: for writing in
- * svma_core_begin/end/release, at least for reading in svma_core_load and svma_core_anon_vma.
+ * svma_core_begin/end/release, at least for reading in svma_core_load_part and svma_core_anon_vma.
  */
 #ifndef SVMA_CORE_API_H
 #define SVMA_CORE_API_H
@@ -538,14 +538,6 @@ void svma_core_rmap_leave(struct svma_shadow *shadow, int ended);
  * svma_core_rmap_abroad - a child that nobody tracks is about to share the mm's anon_vmas
  */
 void svma_core_rmap_abroad(struct svma_shadow *shadow);
-
-/**
- * svma_core_load - take over the whole live layout in one go
- * @shadow: empty
- * @mm: the live mm, mmap_lock held at least for reading
- * Return: 0, or -ENOMEM when the pool ran empty (the shadow is empty again).
- */
-int svma_core_load(struct svma_shadow *shadow, const void *mm);
 
 /* svma_load.stage */
 enum svma_load_stage {

@@ -101,17 +101,6 @@ Status insert_copy(AddressSpace& space, const svma_live_vma& live, const RbColor
   return inserted;
 }
 
-Status Shadow::load(const void* mm) {
-  svma_load progress{};
-  while (progress.stage != SVMA_LOAD_DONE) {
-    if (Status s = load_part(mm, progress, ~u32{0}); !s.ok()) {
-      clear();
-      return s;
-    }
-  }
-  return kOk;
-}
-
 // First all VMAs, then their chains, then what these count: of relatives that are in several.
 Status Shadow::load_part(const void* mm, svma_load& progress, u32 budget) {
   svma_live_tree tree;

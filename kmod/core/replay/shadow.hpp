@@ -58,11 +58,10 @@ class Shadow {
 
   void clear() { space_.clear(); }
 
-  // -ENOMEM when the pool ran empty; the shadow is empty again then.
-  Status load(const void* mm);
   // See svma_core_load_part(). After an error clear() is due.
   Status load_part(const void* mm, svma_load& progress, u32 budget);
-  // Predicts what dup_mmap() makes of `parent`. REQUIRES: empty. -ENOMEM as load().
+  // Predicts what dup_mmap() makes of `parent`. REQUIRES: empty. -ENOMEM when the pool
+  // ran empty; it is empty again then.
   Status fork_from(const Shadow& parent);
 
   void begin(const svma_op& op, const void* mm, svma_verdict& verdict);

@@ -78,7 +78,7 @@ class RmapFollowerTest : public ::testing::Test {
     parent_->live.add(kBase, kBase + 4 * kPage);
     parent_->live.add(kBase + 4 * kPage, kBase + 8 * kPage, kExec);
     parent_->live.count();
-    ASSERT_EQ(svma_core_load(parent_->shadow, &parent_->live), 0);
+    ASSERT_EQ(load_whole(parent_->shadow, &parent_->live), 0);
   }
   static constexpr svma_u64 kUpper = kBase + 4 * kPage;
 
@@ -232,7 +232,7 @@ TEST_F(RmapFollowerTest, Identity_TurnsUpElsewhere_TheOlderOneIsEvicted) {
   Process stranger(rmap_);
   stranger.live.add(kBase, kBase + kPage);
   stranger.live.count();
-  ASSERT_EQ(svma_core_load(stranger.shadow, &stranger.live), 0);
+  ASSERT_EQ(load_whole(stranger.shadow, &stranger.live), 0);
   stranger.chain(kBase, {{300, 300, 300, 1, 1}});
   expect_all_equal(stranger.fault(kBase), 1);
   svma_verdict verdict{};
@@ -244,7 +244,7 @@ TEST_F(RmapFollowerTest, Load_ForkedProcessAlone_TakesTheTopologyOver) {
   parent_->live.add(kBase, kBase + kPage);
   parent_->live.count();
   parent_->chain(kBase, {{300, 100, 200, 0, 1}, {200, 100, 100, 1, 1}, {100, 100, 100, 2, 1}});
-  ASSERT_EQ(svma_core_load(parent_->shadow, &parent_->live), 0);
+  ASSERT_EQ(load_whole(parent_->shadow, &parent_->live), 0);
   svma_verdict verdict{};
   svma_core_audit(parent_->shadow, &parent_->live, 0, &verdict);
   expect_all_equal(verdict, 1);
@@ -336,7 +336,7 @@ TEST_F(RmapFollowerTest, Load_ChainTooLongToBeTakenOver_Refused) {
   parent_->live.count();
   parent_->chain(kBase, {{100, 100, 100, 1, 1}});
   parent_->live.chains[kBase].longer = 1;
-  EXPECT_NE(svma_core_load(parent_->shadow, &parent_->live), 0);
+  EXPECT_NE(load_whole(parent_->shadow, &parent_->live), 0);
   parent_.reset();
   EXPECT_EQ(allocations_outstanding(), 0u);
 }
@@ -374,7 +374,7 @@ TEST_F(RmapFollowerTest, FirstFault_NoMemory_SuspectAndNothingLeaks) {
     Process process(rmap_);
     process.live.add(kBase, kBase + kPage);
     process.live.count();
-    ASSERT_EQ(svma_core_load(process.shadow, &process.live), 0);
+    ASSERT_EQ(load_whole(process.shadow, &process.live), 0);
     process.chain(kBase, {{100, 100, 100, 1, 1}});
     const auto before = allocations_outstanding();
     fail_allocation(nth);

@@ -30,7 +30,7 @@ class SceneTest : public ::testing::Test {
     EXPECT_EQ(allocations_outstanding(), 0u);
   }
 
-  void load() { ASSERT_EQ(svma_core_load(shadow_, &live_), 0); }
+  void load() { ASSERT_EQ(load_whole(shadow_, &live_), 0); }
 
   // The operation happens; `after` writes down what the live side became.
   template <typename After>

@@ -35,7 +35,7 @@ class ShadowTest : public ::testing::Test {
     EXPECT_EQ(allocations_outstanding(), 0u);
   }
 
-  void load() { ASSERT_EQ(svma_core_load(shadow_, &live_), 0); }
+  void load() { ASSERT_EQ(load_whole(shadow_, &live_), 0); }
 
   static svma_op make(svma_u32 kind, std::initializer_list<svma_u64> args, svma_s64 result = 0) {
     svma_op op{};
@@ -859,7 +859,7 @@ TEST_F(ShadowTest, Load_EveryAllocationFailsInTurn_IsEmptyAgain) {
   for (int i = 0; i < 5; ++i) live_.add(kBase + 0x10000 * i, kBase + 0x10000 * i + 0x1000);
   for (std::uint64_t n = 1; n <= 5; ++n) {
     fail_allocation(n);
-    EXPECT_EQ(svma_core_load(shadow_, &live_), -12);
+    EXPECT_EQ(load_whole(shadow_, &live_), -12);
     EXPECT_EQ(allocations_outstanding(), 0u);
   }
   fail_allocation(0);

@@ -163,7 +163,10 @@ class Followed : public testing::Test {
   Followed() {
     live_.add(kBase, kBase + 0x1000);
     live_.add(kBase + 0x2000, kBase + 0x3000);
-    EXPECT_TRUE(shadow_.load(&live_).ok());
+    svma_load progress{};
+    while (progress.stage != SVMA_LOAD_DONE && shadow_.load_part(&live_, progress, ~u32{0}).ok()) {
+    }
+    EXPECT_EQ(progress.stage, svma_u32{SVMA_LOAD_DONE});
   }
   ~Followed() override { shadow_.clear(); }
 
