@@ -189,7 +189,8 @@ soak: $(VM_READY) ## the long form: stress-ng, more than a million random steps,
 	+$(Q)$(SUBMAKE) load-unload-test LOAD_ROUNDS=$(SOAK_LOADS) GUEST_TIMEOUT=$(TIMEOUT)
 	+$(if $(filter $(KERNEL_VERSION)-debug,$(DEBUG_KERNELS)),$(Q)$(SUBMAKE) test-debug GUEST_TIMEOUT=7200 \
 		GUEST_ARGS='$(SOAK_DEBUG_ARGS)' DEBUG_RUN='$(SOAK_DEBUG_RUN)')
-	+$(if $(filter $(KERNEL_VERSION)-kcsan,$(DEBUG_KERNELS)),$(Q)$(SUBMAKE) test-races RACE_RUN='$(SOAK_RACE_RUN)')
+	+$(if $(filter $(KERNEL_VERSION)-kcsan,$(DEBUG_KERNELS)),$(Q)$(SUBMAKE) test-races GUEST_TIMEOUT=7200 \
+		RACE_RUN='$(SOAK_RACE_RUN)')
 
 abi-test: $(B)/tests/abi/padding.o $(B)/tests/abi/layout.o $(B)/tests/abi/layout_cxx.o ## check the frozen layout of uapi/svma.h
 	@:

@@ -585,7 +585,7 @@ struct svma_tree_shape {
 	__u32 kind;		/* enum svma_tree_kind */
 	__u32 height;		/* nodes on the longest way down; a maple tree's own account of it */
 	__u32 vmas;		/* found in it */
-	__u32 truncated;	/* not all of it was looked at */
+	__u32 truncated;	/* not all of it was looked at: its form is another than expected */
 	__u64 visited;		/* nodes looked at when each VMA is looked up once, together */
 	__u64 bytes;		/* of its nodes, or of the links inside VMAs */
 	__u32 levels;		/* found; 0 for a red-black tree */

@@ -80,11 +80,15 @@ bool svma_has_live_tree(void);
 #define SVMA_RB_BYTES (sizeof(struct rb_node) + sizeof(unsigned long) + 2 * sizeof(void *))
 
 /**
- * svma_live_tree_shape - how deep the kernel's own tree of VMAs is
+ * svma_live_tree_shape - add a part of the kernel's own tree of VMAs to @out, so that the lock need not be held for all
+ * @from: address at which to go on, 0 at first
+ * @limit: VMAs, about, after which a part ends
+ * @out: cleared before the first part
  *
- * Context: mmap_lock held at least for reading. Does not sleep.
+ * Context: mmap_lock held at least for reading, and the tree as it was at the part before.
+ * Return: whether there is more.
  */
-void svma_live_tree_shape(struct mm_struct *mm, struct svma_tree_shape *out);
+bool svma_live_tree_shape(struct mm_struct *mm, unsigned long *from, u32 limit, struct svma_tree_shape *out);
 
 /* How many bytes below the new mapping a search for free space keeps unmapped. */
 unsigned long svma_search_start_gap(const struct vm_unmapped_area_info *info);

@@ -7,11 +7,6 @@
 
 #include "uapi/svma.h"
 
-#include <linux/sched.h>
-
-/* More than that is not looked at: while it is, the mmap_lock is held. */
-#define MAX_STEPS 65536u
-
 /* v6.1 (d4af56c5c7c6) put the VMAs into a maple tree. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
 #include <linux/maple_tree.h>
@@ -23,7 +18,7 @@
  */
 struct step {
 	const struct maple_node *node;
-	unsigned long max; /* last address that the node is about, inclusive */
+	unsigned long min, max; /* addresses that the node is about, inclusive */
 	enum maple_type type;
 	unsigned int at;
 	unsigned int end; /* last slot in use */
@@ -45,6 +40,14 @@ static unsigned long max_of_slot(const struct step *step)
 	return step->type == maple_arange_64 ? step->node->ma64.pivot[step->at] : step->node->mr64.pivot[step->at];
 }
 
+static unsigned long min_of_slot(const struct step *step)
+{
+	if (!step->at)
+		return step->min;
+	return 1 + (step->type == maple_arange_64 ? step->node->ma64.pivot[step->at - 1]
+						  : step->node->mr64.pivot[step->at - 1]);
+}
+
 /*
  * A node with gaps (arange) notes its end. Others do in the place of their last slot, unless that is in use, which
  * the last pivot tells (lib/maple_tree.c ma_data_end()).
@@ -60,8 +63,11 @@ static unsigned int last_slot(const struct maple_node *node, enum maple_type typ
 	return node->mr64.pivot[last_pivot] == max ? last_pivot : last_pivot + 1;
 }
 
-/* Return: false for a type that a tree of VMAs does not have; its slots could be anything. */
-static bool enter(const void *encoded, unsigned long max, struct step *step, struct svma_tree_level *level)
+/*
+ * A node that begins below @from has been counted, and so has what is below @from in it. Return: false for a type that
+ * a tree of VMAs does not have; its slots could be anything.
+ */
+static bool enter(const void *encoded, struct step *step, unsigned long from, struct svma_tree_level *level)
 {
 	const unsigned long bits = (unsigned long)encoded;
 
@@ -69,9 +75,13 @@ static bool enter(const void *encoded, unsigned long max, struct step *step, str
 	step->type = (bits >> MAPLE_NODE_TYPE_SHIFT) & MAPLE_NODE_TYPE_MASK;
 	if (step->type < maple_leaf_64 || step->type > maple_arange_64)
 		return false;
-	step->max = max;
 	step->at = 0;
-	step->end = last_slot(step->node, step->type, max);
+	step->end = last_slot(step->node, step->type, step->max);
+	if (step->min < from) {
+		while (step->at < step->end && max_of_slot(step) < from)
+			step->at++;
+		return true;
+	}
 	level->nodes++;
 	level->slots += step->type == maple_arange_64 ? MAPLE_ARANGE64_SLOTS : MAPLE_RANGE64_SLOTS;
 	level->used += step->end + 1;
@@ -80,97 +90,131 @@ static bool enter(const void *encoded, unsigned long max, struct step *step, str
 
 static void count_leaf(struct step *leaf, struct svma_tree_shape *out, struct svma_tree_level *level)
 {
-	for (; leaf->at <= leaf->end; leaf->at++) {
-		if (slot_of(leaf))
-			out->vmas++;
-		else
-			level->empty++;
-	}
+	void __rcu *const *slot = leaf->node->mr64.slot;
+	u32 vmas = 0;
+
+	for (; leaf->at <= leaf->end; leaf->at++)
+		vmas += !!rcu_access_pointer(slot[leaf->at]);
+	out->vmas += vmas;
+	level->empty += leaf->end + 1 - vmas;
 }
 
-/* From node to node in order of addresses; a stack of one step for each level. */
-static void walk(const void *root, struct svma_tree_shape *out)
+/* From node to node in order of addresses; a stack of one step for each level. A part ends with a leaf. */
+static bool walk(const void *root, unsigned long *from, u32 limit, struct svma_tree_shape *out)
 {
 	struct step steps[SVMA_TREE_LEVELS];
-	unsigned int level = 0, nodes = 1;
+	const u32 enough = out->vmas + limit;
+	unsigned int level = 0;
 
-	out->truncated = !enter(root, ULONG_MAX, &steps[0], &out->level[0]);
-	out->levels = 1;
+	steps[0].min = 0;
+	steps[0].max = ULONG_MAX;
+	out->truncated = !enter(root, &steps[0], *from, &out->level[0]);
 	while (!out->truncated) {
 		struct step *step = &steps[level];
+		struct step *below = step + 1;
 
-		if (step->type == maple_leaf_64)
+		out->levels = max(out->levels, level + 1);
+		if (step->type == maple_leaf_64) {
 			count_leaf(step, out, &out->level[level]);
+			*from = step->max + 1;
+			if (*from && out->vmas >= enough)
+				return true;
+		}
 		if (step->at > step->end) {
 			if (!level--)
-				return;
+				return false;
 			steps[level].at++;
 			continue;
 		}
-		if (level + 1 == SVMA_TREE_LEVELS || nodes++ == MAX_STEPS) {
+		if (++level == SVMA_TREE_LEVELS) {
 			out->truncated = 1;
-			return;
+			break;
 		}
-		out->truncated = !enter(slot_of(step), max_of_slot(step), &steps[level + 1], &out->level[level + 1]);
-		level++;
-		out->levels = max(out->levels, level + 1);
+		below->min = min_of_slot(step);
+		below->max = max_of_slot(step);
+		out->truncated = !enter(slot_of(step), below, *from, &out->level[level]);
 	}
+	return false;
 }
 
-void svma_live_tree_shape(struct mm_struct *mm, struct svma_tree_shape *out)
+bool svma_live_tree_shape(struct mm_struct *mm, unsigned long *from, u32 limit, struct svma_tree_shape *out)
 {
 	const void *root = rcu_dereference_protected(mm->mm_mt.ma_root, true);
+	bool more = false;
 	unsigned int i;
 
-	memset(out, 0, sizeof(*out));
 	out->kind = SVMA_TREE_MAPLE;
 	out->height = mt_height(&mm->mm_mt);
 	if (xa_is_node(root))
-		walk(root, out);
+		more = walk(root, from, limit, out);
 	else
 		out->vmas = !!root;
 	out->visited = (u64)out->vmas * out->height;
+	out->bytes = 0;
 	for (i = 0; i < out->levels; i++)
 		out->bytes += (u64)out->level[i].nodes * sizeof(struct maple_node);
+	return more;
 }
 
 #else
 
-void svma_live_tree_shape(struct mm_struct *mm, struct svma_tree_shape *out)
+/* The first one that ends above @from; @depth: nodes down to it, itself included. */
+static const struct vm_area_struct *first_above(struct mm_struct *mm, unsigned long from, u32 *depth)
 {
-	const struct rb_node *node = mm->mm_rb.rb_node, *from = NULL;
-	u32 depth = 1;
+	const struct rb_node *node = mm->mm_rb.rb_node;
+	const struct vm_area_struct *found = NULL;
+	u32 down = 0;
 
-	memset(out, 0, sizeof(*out));
-	out->kind = SVMA_TREE_RED_BLACK;
-	/* Down to the left, down to the right, up: each link is gone along twice. */
 	while (node) {
-		const bool arrives = from == rb_parent(node);
+		const struct vm_area_struct *vma = rb_entry(node, struct vm_area_struct, vm_rb);
 
-		if (arrives) {
-			if (out->vmas == MAX_STEPS) {
-				out->truncated = 1;
-				break;
-			}
-			out->vmas++;
-			out->visited += depth;
-			out->height = max(out->height, depth);
-		}
-		if (arrives && node->rb_left) {
-			from = node;
-			node = node->rb_left;
-			depth++;
-		} else if (node->rb_right && from != node->rb_right) {
-			from = node;
+		down++;
+		if (vma->vm_end <= from) {
 			node = node->rb_right;
-			depth++;
-		} else {
-			from = node;
-			node = rb_parent(node);
-			depth--;
+			continue;
 		}
+		found = vma;
+		*depth = down;
+		node = node->rb_left;
+	}
+	return found;
+}
+
+/* rb_next() that knows how deep it is. */
+static const struct rb_node *rb_next_at(const struct rb_node *node, u32 *depth)
+{
+	const struct rb_node *from;
+
+	if (node->rb_right) {
+		node = node->rb_right;
+		for (++*depth; node->rb_left; ++*depth)
+			node = node->rb_left;
+		return node;
+	}
+	do {
+		from = node;
+		node = rb_parent(node);
+		--*depth;
+	} while (node && from == node->rb_right);
+	return node;
+}
+
+bool svma_live_tree_shape(struct mm_struct *mm, unsigned long *from, u32 limit, struct svma_tree_shape *out)
+{
+	u32 depth = 0;
+	const struct vm_area_struct *vma = first_above(mm, *from, &depth);
+	const struct rb_node *node = vma ? &vma->vm_rb : NULL;
+
+	out->kind = SVMA_TREE_RED_BLACK;
+	for (; node && limit; limit--) {
+		out->vmas++;
+		out->visited += depth;
+		out->height = max(out->height, depth);
+		*from = rb_entry(node, struct vm_area_struct, vm_rb)->vm_end;
+		node = rb_next_at(node, &depth);
 	}
 	out->bytes = (u64)out->vmas * SVMA_RB_BYTES;
+	return node;
 }
 
 #endif

@@ -395,7 +395,7 @@ static void shape_search(struct svma_tracked *t, struct svma_shape *arg)
 	arg->found = found;
 }
 
-/* VMAs of a shadow looked at under its lock in one go. */
+/* VMAs of a shadow looked at under its lock in one go, and of the kernel's tree between two looks at the clock. */
 #define SVMA_CHUNK_SHAPE 1024u
 
 /* Nanoseconds after which the mmap_lock is given up, when both trees are not yet looked at. */
@@ -414,6 +414,47 @@ static void put_shape(const struct svma_core_shape *shape, struct svma_tree_shap
 	out->bytes = (u64)shape->vmas * SVMA_RB_BYTES;
 }
 
+static bool has_moved_on(struct svma_tracked *t, u64 seq)
+{
+	bool moved;
+
+	spin_lock(&t->lock);
+	moved = t->seq != seq || t->op_open;
+	spin_unlock(&t->lock);
+	return moved;
+}
+
+/* The kernel's tree, part by part; 0: the mmap_lock is held since @since. */
+static int live_shape(struct svma_tracked *t, struct svma_shape *arg, u64 *since)
+{
+	unsigned long from = 0;
+	int err;
+
+	err = svma_live_read_lock(t->mm, since);
+	if (err)
+		return err;
+	spin_lock(&t->lock);
+	arg->seq = t->seq;
+	arg->health = reported_health(t);
+	spin_unlock(&t->lock);
+	arg->map_count = t->mm->map_count;
+	memset(&arg->live, 0, sizeof(arg->live));
+	while (svma_live_tree_shape(t->mm, &from, SVMA_CHUNK_SHAPE, &arg->live)) {
+		if (ktime_get_ns() - *since < SVMA_HOLD_NS)
+			continue;
+		svma_live_read_unlock(t->mm, *since);
+		cond_resched();
+		err = svma_live_read_lock(t->mm, since);
+		if (err)
+			return err;
+		if (has_moved_on(t, arg->seq)) {
+			svma_live_read_unlock(t->mm, *since);
+			return -EAGAIN;
+		}
+	}
+	return 0;
+}
+
 /*
  * As long as the mmap_lock is held, nothing changes the shadow's tree; of a large one the rest is looked at without
  * it. -EAGAIN when the shadow was another one in the end.
@@ -425,15 +466,9 @@ static int shape_once(struct svma_tracked *t, struct svma_shape *arg)
 	bool locked = true;
 	int more, err;
 
-	err = svma_live_read_lock(t->mm, &since);
+	err = live_shape(t, arg, &since);
 	if (err)
 		return err;
-	spin_lock(&t->lock);
-	arg->seq = t->seq;
-	arg->health = reported_health(t);
-	spin_unlock(&t->lock);
-	arg->map_count = t->mm->map_count;
-	svma_live_tree_shape(t->mm, &arg->live);
 	do {
 		if (locked && ktime_get_ns() - since > SVMA_HOLD_SHAPE) {
 			svma_live_read_unlock(t->mm, since);
@@ -450,15 +485,9 @@ static int shape_once(struct svma_tracked *t, struct svma_shape *arg)
 	arg->search_visited = 0;
 	if (arg->length)
 		shape_search(t, arg);
-	if (locked) {
+	if (locked)
 		svma_live_read_unlock(t->mm, since);
-		return 0;
-	}
-	spin_lock(&t->lock);
-	if (t->seq != arg->seq || t->op_open)
-		err = -EAGAIN;
-	spin_unlock(&t->lock);
-	return err;
+	return !locked && has_moved_on(t, arg->seq) ? -EAGAIN : 0;
 }
 
 static int do_shape(struct svma_session *session, struct svma_shape *arg)
