@@ -595,7 +595,7 @@ struct svma_tree_shape {
 
 /*
  * SVMA_IOC_SHAPE - the shadow's tree and the kernel's own, at one moment. -EBUSY when the process never let go of its
- * mmap_lock, -EAGAIN when its layout changed each time meanwhile, -ESRCH when it has ended.
+ * mmap_lock, -EAGAIN when its layout changed each time meanwhile, -EINTR, -ESRCH when it has ended.
  */
 struct svma_shape {
 	__u32 size;

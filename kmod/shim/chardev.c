@@ -398,11 +398,11 @@ static void shape_search(struct svma_tracked *t, struct svma_shape *arg)
 /* VMAs of a shadow looked at under its lock in one go, and of the kernel's tree between two looks at the clock. */
 #define SVMA_CHUNK_SHAPE 1024u
 
-/* Nanoseconds after which the mmap_lock is given up, when both trees are not yet looked at. */
-#define SVMA_HOLD_SHAPE (800 * NSEC_PER_USEC)
+/* Nanoseconds after which the mmap_lock is given up when both trees are not yet looked at. */
+#define SVMA_HOLD_SHAPE (500 * NSEC_PER_USEC)
 
 /* Moments at which both trees are looked at, until nothing has changed meanwhile. */
-#define SVMA_SHAPE_TRIES 100
+#define SVMA_SHAPE_TRIES 50
 
 static void put_shape(const struct svma_core_shape *shape, struct svma_tree_shape *out)
 {
@@ -414,80 +414,98 @@ static void put_shape(const struct svma_core_shape *shape, struct svma_tree_shap
 	out->bytes = (u64)shape->vmas * SVMA_RB_BYTES;
 }
 
-static bool has_moved_on(struct svma_tracked *t, u64 seq)
-{
-	bool moved;
+/* The mmap_lock for reading, while something is looked at part by part. */
+struct hold {
+	struct mm_struct *mm;
+	u64 since;
+	struct svma_moment first;
+	bool held;
+	bool in_one_go;
+};
 
-	spin_lock(&t->lock);
-	moved = t->seq != seq || t->op_open;
-	spin_unlock(&t->lock);
-	return moved;
+static int hold(struct hold *hold)
+{
+	const int err = svma_live_read_lock(hold->mm, &hold->since);
+
+	hold->held = !err;
+	return err;
 }
 
-/* The kernel's tree, part by part; 0: the mmap_lock is held since @since. */
-static int live_shape(struct svma_tracked *t, struct svma_shape *arg, u64 *since)
+static void release(struct hold *hold)
+{
+	if (hold->held)
+		svma_live_read_unlock(hold->mm, hold->since);
+	hold->held = false;
+	hold->in_one_go = false;
+}
+
+/* The kernel's tree; what is left of it in the end is as it was at first. 0: the lock is held. */
+static int live_shape(struct hold *at, struct svma_tree_shape *out)
 {
 	unsigned long from = 0;
 	int err;
 
-	err = svma_live_read_lock(t->mm, since);
+	memset(out, 0, sizeof(*out));
+	while (svma_live_tree_shape(at->mm, &from, SVMA_CHUNK_SHAPE, out)) {
+		if (ktime_get_ns() - at->since < SVMA_HOLD_NS)
+			continue;
+		release(at);
+		cond_resched();
+		err = hold(at);
+		if (err)
+			return err;
+		if (svma_changed_since(&at->first))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+/* The shadow's; with the lock nothing changes it, and of a large one the rest is looked at without. */
+static void shadow_shape(struct hold *at, struct svma_tracked *t, struct svma_tree_shape *out)
+{
+	struct svma_core_shape shape = {};
+	u64 from = 0;
+	int more;
+
+	do {
+		if (at->held && ktime_get_ns() - at->since >= SVMA_HOLD_SHAPE)
+			release(at);
+		spin_lock(&t->lock);
+		more = svma_core_tree_shape(t->shadow, &from, SVMA_CHUNK_SHAPE, &shape);
+		spin_unlock(&t->lock);
+		if (!at->held)
+			cond_resched();
+	} while (more);
+	put_shape(&shape, out);
+}
+
+/* -EAGAIN when something has changed between two parts, or may have. */
+static int shape_once(struct svma_tracked *t, struct svma_shape *arg)
+{
+	struct hold at = { .mm = t->mm, .in_one_go = true };
+	int err;
+
+	err = hold(&at);
 	if (err)
 		return err;
+	at.first = svma_this_moment();
 	spin_lock(&t->lock);
 	arg->seq = t->seq;
 	arg->health = reported_health(t);
 	spin_unlock(&t->lock);
 	arg->map_count = t->mm->map_count;
-	memset(&arg->live, 0, sizeof(arg->live));
-	while (svma_live_tree_shape(t->mm, &from, SVMA_CHUNK_SHAPE, &arg->live)) {
-		if (ktime_get_ns() - *since < SVMA_HOLD_NS)
-			continue;
-		svma_live_read_unlock(t->mm, *since);
-		cond_resched();
-		err = svma_live_read_lock(t->mm, since);
-		if (err)
-			return err;
-		if (has_moved_on(t, arg->seq)) {
-			svma_live_read_unlock(t->mm, *since);
-			return -EAGAIN;
-		}
-	}
-	return 0;
-}
-
-/*
- * As long as the mmap_lock is held, nothing changes the shadow's tree; of a large one the rest is looked at without
- * it. -EAGAIN when the shadow was another one in the end.
- */
-static int shape_once(struct svma_tracked *t, struct svma_shape *arg)
-{
-	struct svma_core_shape shape = {};
-	u64 since, from = 0;
-	bool locked = true;
-	int more, err;
-
-	err = live_shape(t, arg, &since);
-	if (err)
-		return err;
-	do {
-		if (locked && ktime_get_ns() - since > SVMA_HOLD_SHAPE) {
-			svma_live_read_unlock(t->mm, since);
-			locked = false;
-		}
-		spin_lock(&t->lock);
-		more = svma_core_tree_shape(t->shadow, &from, SVMA_CHUNK_SHAPE, &shape);
-		spin_unlock(&t->lock);
-		if (!locked)
-			cond_resched();
-	} while (more);
-	put_shape(&shape, &arg->shadow);
 	arg->found = 0;
 	arg->search_visited = 0;
-	if (arg->length)
-		shape_search(t, arg);
-	if (locked)
-		svma_live_read_unlock(t->mm, since);
-	return !locked && has_moved_on(t, arg->seq) ? -EAGAIN : 0;
+	err = live_shape(&at, &arg->live);
+	if (!err) {
+		shadow_shape(&at, t, &arg->shadow);
+		if (arg->length)
+			shape_search(t, arg);
+		if (!at.in_one_go && (!svma_canary_sings() || svma_changed_since(&at.first)))
+			err = -EAGAIN;
+	}
+	release(&at);
+	return err;
 }
 
 static int do_shape(struct svma_session *session, struct svma_shape *arg)
@@ -501,8 +519,18 @@ static int do_shape(struct svma_session *session, struct svma_shape *arg)
 		return -ENOENT;
 	arg->mm_id = t->id;
 	if (mmget_not_zero(t->mm)) {
-		while ((err = shape_once(t, arg)) == -EAGAIN && --tries && !signal_pending(current))
+		do {
+			mutex_lock(&svma_admin);
+			svma_reading_begin(t->mm);
+			err = shape_once(t, arg);
+			svma_reading_end();
+			mutex_unlock(&svma_admin);
+			if (err != -EAGAIN || !--tries)
+				break;
 			usleep_range(100, 1000);
+			if (signal_pending(current))
+				err = -EINTR;
+		} while (err == -EAGAIN);
 		mmput(t->mm);
 	}
 	svma_tracked_put(t);

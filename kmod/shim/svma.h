@@ -346,7 +346,10 @@ struct svma_call_entry *svma_call_current(const struct mm_struct *mm);
 /* Milliseconds for which whoever needs the mmap_lock of a target tries to get it before giving up for now. */
 #define SVMA_LOCK_PATIENCE 2000
 
-/* Nanoseconds for which it is held in one go, but for the last step; also for how long nothing else may run. */
+/*
+ * Nanoseconds for which it is held in one go, but for the last step; also for how long nothing else may run. There is
+ * hold_us (tracked.c) for who is never at rest, and SVMA_HOLD_SHAPE (chardev.c) for two trees at one moment.
+ */
 #define SVMA_HOLD_NS (200 * NSEC_PER_USEC)
 
 /* Stacks that may grow at the same time; more are too much to keep track of. */
@@ -369,6 +372,8 @@ struct svma_growth {
  * @mm: the live mm; its memory is pinned (mm_count), its contents are not
  * @id: never reused
  * @pid: thread group leader, NULL until fork is through
+ * @resyncs_failed: how often in a row, since it was never at rest; the worker's, as is the next
+ * @resync_after: jiffies; not before, after one that has failed
  * @lock: protects all below; what tells that something is going on is also read without, by svma_os_rmap_settled(),
  *	and so written by WRITE_ONCE(): one is on before the one before it goes off
  * @handled_since: when the handler that holds @lock began to wait for it; cycles of the TSC
@@ -410,6 +415,8 @@ struct svma_tracked {
 	struct pid *pid;
 	char comm[TASK_COMM_LEN];
 	struct dentry *dir;
+	unsigned int resyncs_failed;
+	unsigned long resync_after;
 
 	spinlock_t lock;
 	u64 handled_since;
@@ -453,26 +460,40 @@ extern atomic_t svma_nr_tracked;
 extern u64 svma_tracked_ever;
 
 /**
- * struct svma_loading - the mm of which a layout is being loaded in parts; svma_admin: one at a time
+ * struct svma_reading - the mm that is read in parts, between which the lock is given up; svma_admin: one at a time
  * @mm: NULL: none
- * @loader: whose own holds of the lock are no changes
+ * @reader: whose own holds of the lock are no changes
  * @changes: raised by handlers before whoever changes @mm gives the lock up
  */
-struct svma_loading {
+struct svma_reading {
 	const struct mm_struct *mm;
-	const struct task_struct *loader;
+	const struct task_struct *reader;
 	atomic_t changes;
 };
 
-extern struct svma_loading svma_loading;
+extern struct svma_reading svma_reading;
+
+/* What must be the same at all parts; at the last one the canaries must sing, too. */
+struct svma_moment {
+	int changes;
+	unsigned int switches;
+	u64 missed;
+};
+
+/* With svma_admin; a moment is taken with the lock held. */
+void svma_reading_begin(struct mm_struct *mm);
+void svma_reading_end(void);
+struct svma_moment svma_this_moment(void);
+bool svma_changed_since(const struct svma_moment *before);
+
 extern u64 svma_loads_restarted; /* since the mm changed between two parts; svma_admin */
 extern u64 svma_loads_given_up; /* since it always did; svma_admin */
 
 /* The current task changes @mm, whether or not that is tracked. Any context. */
 static inline void svma_note_change(const struct mm_struct *mm)
 {
-	if (unlikely(READ_ONCE(svma_loading.mm) == mm) && current != svma_loading.loader)
-		atomic_inc(&svma_loading.changes);
+	if (unlikely(READ_ONCE(svma_reading.mm) == mm) && current != svma_reading.reader)
+		atomic_inc(&svma_reading.changes);
 }
 
 int svma_tracked_init(void);

@@ -247,33 +247,38 @@ static void unlock_layout(struct mm_struct *mm)
 /* So often a load begins anew with parts of SVMA_HOLD_NS, and as often with parts of hold_us. */
 #define SVMA_LOAD_TRIES 8
 
-static unsigned int hold_us = 800;
+static unsigned int hold_us = 500;
 module_param(hold_us, uint, 0644);
-MODULE_PARM_DESC(hold_us, "Microseconds for which the mmap_lock of a process is held at most in one go");
+MODULE_PARM_DESC(hold_us, "Microseconds for which the mmap_lock of a process that is never at rest is held at most");
 
-struct svma_loading svma_loading;
+struct svma_reading svma_reading;
 u64 svma_loads_restarted;
 u64 svma_loads_given_up;
 
-/* What must be the same at all parts of a load. */
-struct moment {
-	int changes;
-	unsigned int switches;
-	u64 missed;
-};
-
-static struct moment this_moment(void)
+void svma_reading_begin(struct mm_struct *mm)
 {
-	return (struct moment) {
-		.changes = atomic_read(&svma_loading.changes),
+	lockdep_assert_held(&svma_admin);
+	svma_reading.reader = current;
+	WRITE_ONCE(svma_reading.mm, mm);
+}
+
+void svma_reading_end(void)
+{
+	WRITE_ONCE(svma_reading.mm, NULL);
+}
+
+struct svma_moment svma_this_moment(void)
+{
+	return (struct svma_moment) {
+		.changes = atomic_read(&svma_reading.changes),
 		.switches = svma_switches(),
 		.missed = svma_probes_missed(),
 	};
 }
 
-static bool changed_since(const struct moment *before)
+bool svma_changed_since(const struct svma_moment *before)
 {
-	const struct moment now = this_moment();
+	const struct svma_moment now = svma_this_moment();
 
 	return now.changes != before->changes || now.switches != before->switches || now.missed != before->missed;
 }
@@ -290,12 +295,15 @@ static bool wait_for_layout(struct mm_struct *mm)
 	return true;
 }
 
-/* Nanoseconds for which the next part of a load may hold the lock, but for its last step. */
+/*
+ * Nanoseconds for which the next part of a load may hold the lock, but for its last step: that goes through a whole
+ * chain, which may be as long as it takes for half a millisecond.
+ */
 static u64 hold_of_load(unsigned int stale)
 {
 	if (stale < SVMA_LOAD_TRIES)
 		return SVMA_HOLD_NS;
-	return clamp_t(u64, READ_ONCE(hold_us) * NSEC_PER_USEC, SVMA_HOLD_NS, NSEC_PER_SEC);
+	return clamp_t(u64, READ_ONCE(hold_us) * NSEC_PER_USEC, SVMA_HOLD_NS, 10 * NSEC_PER_SEC);
 }
 
 /* Returns 1 when there is more to load. The lock is held. */
@@ -320,13 +328,13 @@ static int load_part(struct mm_struct *mm, struct svma_shadow *shadow, struct sv
 static int load_parts(struct mm_struct *mm, struct svma_shadow *shadow, u64 hold)
 {
 	struct svma_load progress = {};
-	struct moment first;
+	struct svma_moment first;
 	bool at_once = true;
 	int err;
 
 	if (!lock_layout(mm))
 		return -EAGAIN;
-	first = this_moment();
+	first = svma_this_moment();
 	while ((err = load_part(mm, shadow, &progress, hold)) > 0) {
 		at_once = false;
 		unlock_layout(mm);
@@ -334,12 +342,12 @@ static int load_parts(struct mm_struct *mm, struct svma_shadow *shadow, u64 hold
 		usleep_range(20, 100);
 		if (!wait_for_layout(mm))
 			return -EAGAIN;
-		if (changed_since(&first)) {
+		if (svma_changed_since(&first)) {
 			err = -ESTALE;
 			break;
 		}
 	}
-	if (!err && !at_once && (!svma_canary_sings() || changed_since(&first)))
+	if (!err && !at_once && (!svma_canary_sings() || svma_changed_since(&first)))
 		err = -ESTALE;
 	if (err)
 		unlock_layout(mm);
@@ -403,10 +411,9 @@ static int load(struct mm_struct *mm, struct svma_shadow *shadow)
 {
 	int err;
 
-	svma_loading.loader = current;
-	WRITE_ONCE(svma_loading.mm, mm);
+	svma_reading_begin(mm);
 	err = load_locked(mm, shadow);
-	WRITE_ONCE(svma_loading.mm, NULL);
+	svma_reading_end();
 	return err;
 }
 

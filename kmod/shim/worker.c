@@ -96,6 +96,19 @@ void svma_watch_now(void)
 	mutex_unlock(&svma_admin);
 }
 
+/* Who is never at rest is tried ever less often, since others wait meanwhile: for their turn, and for full pools. */
+static void resync(struct svma_tracked *t)
+{
+	if (t->resyncs_failed && time_before(jiffies, t->resync_after))
+		return;
+	if (svma_resync(t) != -EAGAIN) {
+		t->resyncs_failed = 0;
+		return;
+	}
+	t->resync_after = jiffies + (SVMA_PERIOD << min(t->resyncs_failed, 4u));
+	t->resyncs_failed++;
+}
+
 static void resync_suspects(void)
 {
 	struct svma_tracked *t = NULL;
@@ -103,7 +116,7 @@ static void resync_suspects(void)
 	while ((t = svma_tracked_next(t))) {
 		/* A fork that is going on is loaded when it is through. */
 		if (READ_ONCE(t->health) == SVMA_SUSPECT && !READ_ONCE(t->forking))
-			svma_resync(t);
+			resync(t);
 		cond_resched();
 	}
 }

@@ -276,8 +276,10 @@ TEST_P(LargeLayout, AttachedFollowedForkedReleased) {
   auto shape = Argument<svma_shape>();
   shape.mm_id = id;
   EXPECT_EQ(device.AskUntilFree(SVMA_IOC_SHAPE, &shape, EBUSY), 0);
-  EXPECT_EQ(shape.live.vmas, shape.shadow.vmas);
-  EXPECT_GT(shape.live.vmas, made - 100);
+  EXPECT_EQ(shape.live.truncated, 0u);
+  EXPECT_EQ(shape.live.vmas, shape.map_count);
+  EXPECT_EQ(shape.shadow.vmas, shape.map_count);
+  EXPECT_GT(shape.map_count, made - 100);
   ExpectShortHolds(before, made / 1000);
   EXPECT_EQ(device.Untrack(0, id), 0);
   kill(child, SIGKILL);
@@ -327,14 +329,13 @@ std::string DifferenceAtRest(const Device& device, pid_t pid, uint64_t id) {
 // Microseconds between two changes.
 constexpr uint64_t kFew = 200;
 
-// So few of them that the load takes the whole in the end, and so many that one of the loads in
-// parts succeeds.
+// So few of them that only a load in one go succeeds, and so many that one in parts does.
 class NotAtRest : public Scale, public testing::WithParamInterface<uint64_t> {};
 
 TEST_P(NotAtRest, LayoutChangesWhileItIsLoaded_NoMixtureIsCalledClean) {
   constexpr uint64_t kPages = 3000;
   Setting hold(kHold);
-  ASSERT_EQ(hold.Set("1000000"), 0);
+  ASSERT_EQ(hold.Set("10000000"), 0);
   Puppet puppet;
   ASSERT_EQ(puppet.Run(MapMany, {kPages}).value, static_cast<int64_t>(kPages));
   ASSERT_EQ(puppet.Run(NeverAtRest, {kPages, GetParam()}).value, 0);
@@ -374,7 +375,8 @@ TEST_F(Scale, NeverAtRest_GivenUpSoonAndNotHeldForLonger) {
   track.pid = puppet.pid();
   EXPECT_EQ(device.Ask(SVMA_IOC_TRACK, &track), EAGAIN);
   EXPECT_EQ(Stat("loads_given_up"), given_up + 1);
-  ExpectShortHolds(before, 16);
+  // A single step of a load takes as long on a slow kernel.
+  if (Patience() == 1) ExpectShortHolds(before, 16);
   EXPECT_EQ(device.Stats(SVMA_STATS_MODULE).tracked, 0u);
   EXPECT_NE(puppet.Syscall(SYS_getpid, {}).value, -1);
 }
