@@ -450,7 +450,8 @@ static int live_shape(struct hold *at, struct svma_tree_shape *out)
 		if (ktime_get_ns() - at->since < SVMA_HOLD_NS)
 			continue;
 		release(at);
-		cond_resched();
+		/* Who waits for the lock would lose against us, who are already running. */
+		usleep_range(20, 100);
 		err = hold(at);
 		if (err)
 			return err;
