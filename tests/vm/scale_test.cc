@@ -126,12 +126,21 @@ class Scale : public testing::Test {
   void SetUp() override {
     Device device;
     ASSERT_TRUE(WaitFor([&] { return ModuleUses(device) == Used{}; }, kPatience));
+    before_ = ReadDurations("mmap_lock_held");
   }
   void TearDown() override {
     Device device;
+    if (!holds_for_long_ && ClockCountsInstructions()) {
+      EXPECT_EQ(ReadDurations("mmap_lock_held").above(kHoldBound), before_.above(kHoldBound));
+    }
     EXPECT_TRUE(WaitFor([&] { return ModuleUses(device) == Used{}; }, kPatience))
         << ReadFile(SVMA_DEBUGFS "/stats");
   }
+
+  bool holds_for_long_ = false;
+
+ private:
+  Durations before_;
 };
 
 // --- many processes
@@ -334,6 +343,7 @@ class NotAtRest : public Scale, public testing::WithParamInterface<uint64_t> {};
 
 TEST_P(NotAtRest, LayoutChangesWhileItIsLoaded_NoMixtureIsCalledClean) {
   constexpr uint64_t kPages = 3000;
+  holds_for_long_ = true;
   Setting hold(kHold);
   ASSERT_EQ(hold.Set("10000000"), 0);
   Puppet puppet;
