@@ -401,7 +401,8 @@ static int load_locked(struct mm_struct *mm, struct svma_shadow *shadow)
 		} else if (err == -ENOMEM) { /* forks were faster than we at the pool, or chains are long */
 			chained *= 2;
 		}
-		usleep_range(100 << stale % SVMA_LOAD_TRIES, 1000 << stale % SVMA_LOAD_TRIES);
+		/* Who has slept for long runs before others who wake up at the same moment, and finds the lock free. */
+		usleep_range(100 << min(stale, 6u), 1000 << min(stale, 6u));
 	} while (!time_after(jiffies, end));
 	return -EAGAIN;
 }
