@@ -243,7 +243,7 @@ static void unlock_layout(struct mm_struct *mm)
 }
 
 /* So many VMAs and links between two looks at the clock. */
-#define SVMA_LOAD_STEP 16
+#define SVMA_LOAD_STEP 64
 /* So often a load begins anew with parts of SVMA_HOLD_NS, and as often with parts of hold_us. */
 #define SVMA_LOAD_TRIES 8
 
@@ -295,10 +295,7 @@ static bool wait_for_layout(struct mm_struct *mm)
 	return true;
 }
 
-/*
- * Nanoseconds for which the next part of a load may hold the lock, but for its last step: that goes through a whole
- * chain, which may be as long as it takes for half a millisecond.
- */
+/* Nanoseconds for which the next part of a load may hold the lock, but for its last step. */
 static u64 hold_of_load(unsigned int stale)
 {
 	if (stale < SVMA_LOAD_TRIES)

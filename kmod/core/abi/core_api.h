@@ -551,12 +551,12 @@ enum svma_load_stage {
 /**
  * struct svma_load - how far a load in parts has come; the caller clears it before the first
  * @stage: enum svma_load_stage
- * @reserved: 0
+ * @links: the core's own
  * @at: the core's own
  */
 struct svma_load {
 	svma_u32 stage;
-	svma_u32 reserved;
+	svma_u32 links;
 	svma_u64 at;
 };
 

@@ -227,54 +227,76 @@ void RmapFollower::unfault(Vma& vma) {
 
 // --- what is there, faults, fork
 
-// RETURNS: how many entries the chain has.
-u32 RmapFollower::adopt_locked(Vma& vma, const void* mm) {
+u32 RmapFollower::adopt_some(Vma& vma, const void* mm, u32& done, u32 most) {
   RmapVma* const mine = beside(vma);
   svma_live_chain& live = shared_->live;
-  shared_->unlink_anon_vmas(mine);
+  const u32 begun = done;
+  done = 0;
+  if (begun == 0) shared_->unlink_anon_vmas(mine);
   if (!renew(vma)) return 0;
-  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length == 0) return 0;
+  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length <= begun) return 0;
   // An anon_vma is kept by the VMAs of its descendants, each of which has to be linked to it.
   if (live.longer) {
     leave_locked(/*ended=*/false);
-    return live.length;
+    return 0;
   }
   if (shared_->semantics().anon_pgoff_apart && is_private_file(vma.attrs)) {
     mine->bounds.anon_pgoff = PageOffset(live.anon_pgoff);
   }
+  const u32 left = live.length - begun;
+  const u32 count = left < most ? left : most;
+  for (u32 i = 0; i < count; ++i) {
+    const svma_live_anon_vma& link = live.link[left - count + i];
+    shared_->links[i] = {link.anon_vma, link.root, link.parent};
+  }
   RmapReserve reserve;
-  Status adopted = reserve.fill(Rmap::adopt_needs(live.length));
-  for (u32 i = 0; i < live.length; ++i) {
-    shared_->links[i] = {live.link[i].anon_vma, live.link[i].root, live.link[i].parent};
+  Status adopted = reserve.fill(Rmap::adopt_needs(count));
+  if (adopted.ok()) adopted = shared_->adopt_chain(mine, shared_->links, count, reserve);
+  if (!note(adopted)) return count;
+  if (count == left) {
+    shared_->adopt_own(mine, live.anon_vma);
+  } else {
+    done = begun + count;
   }
-  if (adopted.ok()) {
-    adopted = shared_->adopt_chain(mine, shared_->links, live.length, live.anon_vma, reserve);
-  }
-  note(adopted);
-  return live.length;
+  return count;
 }
 
-u32 RmapFollower::adopt(Vma& vma, const void* mm) {
+void RmapFollower::adopt_locked(Vma& vma, const void* mm) {
+  u32 done = 0;
+  adopt_some(vma, mm, done, SVMA_CORE_CHAIN);
+}
+
+void RmapFollower::adopt(Vma& vma, const void* mm) {
+  u32 done = 0;
+  adopt_part(vma, mm, done, SVMA_CORE_CHAIN);
+}
+
+u32 RmapFollower::adopt_part(Vma& vma, const void* mm, u32& done, u32 most) {
   if (shared_ == nullptr) return 0;
   const RmapLock lock;
-  return following_ ? adopt_locked(vma, mm) : 0;
+  return following_ ? adopt_some(vma, mm, done, most) : 0;
 }
 
 // Whether those that are known account for all that the live anon_vmas count.
-u32 RmapFollower::judge_shared(const Vma& vma, const void* mm) {
+u32 RmapFollower::judge_shared(const Vma& vma, const void* mm, u32& done, u32 most) {
+  const u32 begun = done;
+  done = 0;
   if (shared_ == nullptr) return 0;
   const RmapLock lock;
   svma_live_chain& live = shared_->live;
   if (!following_ || beside(vma)->anon_vma_chain.empty()) return 0;
-  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0) return 0;
-  for (u32 i = 0; i < live.length; ++i) {
+  if (svma_os_live_chain(mm, vma.vm_start.value(), &live) != 0 || live.length <= begun) return 0;
+  const u32 left = live.length - begun;
+  const u32 count = left < most ? left : most;
+  for (u32 i = begun; i < begun + count; ++i) {
     AnonVma* const known = shared_->index().find(live.link[i].anon_vma);
     if (known && (known->num_children != live.link[i].num_children ||
                   known->num_active_vmas != live.link[i].num_active_vmas)) {
       known->shared_abroad = true;
     }
   }
-  return live.length;
+  if (count < left) done = begun + count;
+  return count;
 }
 
 bool RmapFollower::prepare(Vma& vma, const void* mm, bool alone, svma_verdict& verdict) {

@@ -76,8 +76,11 @@ class RmapFollower : private VmaObserver {
   // A pool ran empty: the shadow is out of reverse mapping until it is loaded anew.
   bool failed() const { return shared_ != nullptr && !following_; }
 
-  // Takes the live chain of `vma` over in place of what it has. RETURNS: how many entries it has.
-  u32 adopt(Vma& vma, const void* mm);
+  // Takes the live chain of `vma` over in place of what it has.
+  void adopt(Vma& vma, const void* mm);
+  // The same in parts of `most` entries. `done`: those so far; 0 at first, and when it is complete.
+  // RETURNS: how many were taken.
+  u32 adopt_part(Vma& vma, const void* mm, u32& done, u32 most);
 
   // A first fault gave `vma` its anon_vma: a neighbour's or a new one. `alone`: see
   // svma_core_anon_vma(); else it is taken over.
@@ -108,8 +111,8 @@ class RmapFollower : private VmaObserver {
   void share_abroad();
   // The first invariant that does not hold of what `vma` is linked into, or null.
   const char* verify(const Vma& vma) const;
-  // After a load: which anon_vmas of `vma` have VMAs that nobody follows? RETURNS: how many it has.
-  u32 judge_shared(const Vma& vma, const void* mm);
+  // After a load, in parts as adopt_part(): which anon_vmas of `vma` have VMAs that nobody follows?
+  u32 judge_shared(const Vma& vma, const void* mm, u32& done, u32 most);
 
   // See svma_core_chains() and svma_core_sharers().
   u32 links(u64& from, u32& skip, svma_core_link* out, u32 room, u32& more) const;
@@ -130,7 +133,8 @@ class RmapFollower : private VmaObserver {
   void leave_locked(bool ended);
   void share_abroad_locked();
   bool note(Status status);
-  u32 adopt_locked(Vma& vma, const void* mm);
+  u32 adopt_some(Vma& vma, const void* mm, u32& done, u32 most);
+  void adopt_locked(Vma& vma, const void* mm);
   u32 differing_field(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen);
   static u32 differing_count(const RmapVma& vma, const svma_live_chain& live, u64& mine, u64& seen,
                              AnonVma*& which);

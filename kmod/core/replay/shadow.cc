@@ -122,17 +122,20 @@ Status Shadow::load_part(const void* mm, svma_load& progress, u32 budget) {
   }
 }
 
-// `at`: where the VMAs end that have been looked at.
+// `at`: where the VMAs end that have been looked at; `links`: so much of the next one's chain.
 Status Shadow::load_chains(const void* mm, svma_load& progress, u32 budget) {
   const bool adopts = progress.stage == SVMA_LOAD_CHAINS;
   Vma* vma = space_.find_vma(VirtAddr(progress.at));
-  for (u32 work = 0; vma != nullptr && work < budget; vma = AddressSpace::next(vma)) {
-    work += 1 + (adopts ? rmap_.adopt(*vma, mm) : rmap_.judge_shared(*vma, mm));
+  for (u32 work = 0; vma != nullptr && work < budget;) {
+    work += 1 + (adopts ? rmap_.adopt_part(*vma, mm, progress.links, budget)
+                        : rmap_.judge_shared(*vma, mm, progress.links, budget));
+    if (progress.links != 0) continue;
     progress.at = vma->vm_end.value();
+    vma = AddressSpace::next(vma);
   }
   if (rmap_.failed()) return Status::error(kENOMEM);
   if (vma != nullptr) return kOk;
-  progress = {.stage = progress.stage + 1, .reserved = 0, .at = 0};
+  progress = {.stage = progress.stage + 1, .links = 0, .at = 0};
   if (progress.stage == SVMA_LOAD_DONE) finish_load(mm);
   return kOk;
 }
@@ -148,7 +151,7 @@ Status Shadow::load_layout(const void* mm, svma_load& progress, u32 budget) {
   svma_live_vma live;
   for (u32 work = 0; work < budget; ++work) {
     if (svma_os_live_find(mm, progress.at, &live) != 0) {
-      progress = {.stage = SVMA_LOAD_CHAINS, .reserved = 0, .at = 0};
+      progress = {.stage = SVMA_LOAD_CHAINS, .links = 0, .at = 0};
       return kOk;
     }
     if (Status s = insert_copy(space_, live); !s.ok()) return s;
@@ -175,7 +178,7 @@ Status Shadow::load_tree(const void* mm, const svma_live_tree& tree, svma_load& 
   progress.at = start_of(node);
   if (node != 0) return kOk;
   space_.set_vmacache_seqnum(tree.vmacache_seqnum);
-  progress = {.stage = SVMA_LOAD_CHAINS, .reserved = 0, .at = 0};
+  progress = {.stage = SVMA_LOAD_CHAINS, .links = 0, .at = 0};
   return kOk;
 }
 

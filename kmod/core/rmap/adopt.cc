@@ -10,15 +10,6 @@
 
 namespace svma {
 
-AnonVma* Rmap::adopt(u64 identity, RmapReserve& reserve) {
-  if (AnonVma* const known = index_.find(identity)) return known;
-  AnonVma* const anon_vma = anon_vma_alloc(reserve);
-  if (!anon_vma) return nullptr;
-  anon_vma->root = nullptr;  // give_place() is due
-  index_.bind(anon_vma, identity);
-  return anon_vma;
-}
-
 // An anon_vma is linked to VMAs together with its root and its parent, which are in each chain that
 // it is in. One that is not there all the same is taken for the root.
 void Rmap::give_place(AnonVma* anon_vma, const ChainLink& link) {
@@ -30,30 +21,38 @@ void Rmap::give_place(AnonVma* anon_vma, const ChainLink& link) {
   if (anon_vma->root != anon_vma) ++anon_vma->root->refcount;
 }
 
-Status Rmap::adopt_chain(RmapVma* vma, const ChainLink* links, unsigned count, u64 anon_vma,
+AnonVma* Rmap::adopt(const ChainLink& link, RmapReserve& reserve) {
+  AnonVma* anon_vma = index_.find(link.anon_vma);
+  if (!anon_vma) {
+    anon_vma = anon_vma_alloc(reserve);
+    index_.bind(anon_vma, link.anon_vma);
+    give_place(anon_vma, link);
+  } else if (anon_vma->rb_root.empty()) {
+    ++anon_vma->refcount;  // a root that only its descendants held
+    ++anon_vma->parent->num_children;
+  }
+  return anon_vma;
+}
+
+// From the end: roots and parents are behind their descendants.
+Status Rmap::adopt_chain(RmapVma* vma, const ChainLink* links, unsigned count,
                          RmapReserve& reserve) {
   const RmapNeed have = reserve.available();
   if (have.avcs < count || have.anon_vmas < count) return Status::error(kENOMEM);
-  for (unsigned i = 0; i < count; ++i) adopt(links[i].anon_vma, reserve);
-  for (unsigned i = 0; i < count; ++i) {
-    AnonVma* const adopted = index_.find(links[i].anon_vma);
-    if (!adopted->root) {
-      give_place(adopted, links[i]);
-    } else if (adopted->rb_root.empty()) {
-      ++adopted->refcount;  // a root that only its descendants held
-      ++adopted->parent->num_children;
-    }
-  }
   for (unsigned i = count; i-- > 0;) {
-    AnonVma* const linked = index_.find(links[i].anon_vma);
+    AnonVma* const linked = adopt(links[i], reserve);
     AnonVmaChain* const avc = anon_vma_chain_alloc(reserve);
     anon_vma_chain_assign(vma, avc, linked);
     anon_vma_interval_tree_insert(avc);
   }
+  ++generation_;
+  return kOk;
+}
+
+void Rmap::adopt_own(RmapVma* vma, u64 anon_vma) {
   vma->anon_vma = anon_vma != 0 ? index_.find(anon_vma) : nullptr;
   if (vma->anon_vma) ++vma->anon_vma->num_active_vmas;
   ++generation_;
-  return kOk;
 }
 
 }  // namespace svma

@@ -96,12 +96,13 @@ class Rmap {
 
   // --- what is there already: adopt.cc
 
-  // Gives `vma` the chain that the live one has: anon_vmas that are known by their identity, and
-  // new ones for the others, which get their place among the former.
-  // REQUIRES: `vma` has no chain and no anon_vma; `links` is in the order of the list.
-  // RETURNS: -ENOMEM; `vma` then is as it was.
-  Status adopt_chain(RmapVma* vma, const ChainLink* links, unsigned count, u64 anon_vma,
-                     RmapReserve& reserve);
+  // Gives `vma` a part of the chain that the live one has: anon_vmas that are known by their
+  // identity, and new ones for the others, which get their place among the former.
+  // REQUIRES: `vma` has no anon_vma, and no chain but what is behind `links`, which are in the
+  // order of the list. RETURNS: -ENOMEM; `vma` then is as it was.
+  Status adopt_chain(RmapVma* vma, const ChainLink* links, unsigned count, RmapReserve& reserve);
+  // And its own anon_vma, or none for 0. REQUIRES: its chain is complete.
+  void adopt_own(RmapVma* vma, u64 anon_vma);
   static RmapNeed adopt_needs(unsigned count) { return {count, count}; }
 
   AnonVmaIndex& index() { return index_; }
@@ -180,7 +181,7 @@ class Rmap {
 
   void commit(const RmapChange& change);
 
-  AnonVma* adopt(u64 identity, RmapReserve& reserve);
+  AnonVma* adopt(const ChainLink& link, RmapReserve& reserve);
   void give_place(AnonVma* anon_vma, const ChainLink& link);
 
   const RmapSemantics& semantics_;
