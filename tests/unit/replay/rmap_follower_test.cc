@@ -250,6 +250,26 @@ TEST_F(RmapFollowerTest, Load_ForkedProcessAlone_TakesTheTopologyOver) {
   expect_all_equal(verdict, 1);
 }
 
+TEST_F(RmapFollowerTest, Load_ChainInParts_TakesTheTopologyOver) {
+  parent_->live.add(kBase, kBase + kPage);
+  parent_->live.count();
+  parent_->chain(kBase, {{500, 100, 400, 0, 1},
+                         {400, 100, 200, 1, 0},
+                         {300, 100, 200, 0, 0},
+                         {200, 100, 100, 2, 0},
+                         {100, 100, 100, 2, 0}});
+  for (svma_u32 budget = 1; budget <= 7; ++budget) {
+    svma_load progress{};
+    while (progress.stage != SVMA_LOAD_DONE) {
+      ASSERT_EQ(svma_core_load_part(parent_->shadow, &parent_->live, &progress, budget), 0);
+    }
+    svma_verdict verdict{};
+    svma_core_audit(parent_->shadow, &parent_->live, 0, &verdict);
+    expect_all_equal(verdict, 1);
+    svma_core_shadow_clear(parent_->shadow);
+  }
+}
+
 TEST_F(RmapFollowerTest, Chains_InParts_EachLinkOnce) {
   fork_one();
   svma_u64 from = 0;
